@@ -1,0 +1,1 @@
+"""Zarr stores for Python: one asyncio `Store` for every backend, opened from a string."""

@@ -1,0 +1,246 @@
+"""The store: subclass `BlockingStore` or `Store`, and write a few hooks.
+
+A backend that blocks subclasses `BlockingStore` and writes plain functions; one that is
+asynchronous subclasses `Store` and writes coroutines. ``_get``, ``_set``, ``_delete`` and
+``_list`` are enough: ranges, batches, listing one level, deleting a prefix, the blocking face
+and the mapping follow. Without one of them the store lacks that capability. The other hooks of
+`zarrstore.operations` make it faster.
+
+>>> class DictStore(BlockingStore):
+...     def __init__(self):
+...         self.data = {}
+...     def _get(self, key):
+...         return self.data.get(key)
+...     def _set(self, key, value):
+...         self.data[key] = value
+...     def _delete(self, key):
+...         self.data.pop(key, None)
+...     def _list(self, prefix):
+...         return [key for key in self.data if key.startswith(prefix)]
+>>> store = DictStore()
+>>> store.sync["a/b"] = b"hello"
+>>> store.sync.get("a/b", RangeByteRequest(0, 4)), list(store.sync.list_dir())
+(b'hell', ['a'])
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+import weakref
+from typing import Any, TypeVar
+
+from zarrstore.byte_range import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarrstore.errors import NotShareableError, ReadOnlyError, StoreClosedError
+from zarrstore.operations import (
+    ABSENT,
+    Absent,
+    Buffer,
+    Capability,
+    Listable,
+    Readable,
+    Stat,
+    Version,
+    Writable,
+)
+from zarrstore.runtime import WORKERS, Home, io_loop_home
+from zarrstore.sync import SyncStore
+
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "BlockingStore",
+    "Buffer",
+    "Capability",
+    "Listable",
+    "OffsetByteRequest",
+    "RangeByteRequest",
+    "Readable",
+    "Stat",
+    "Store",
+    "SuffixByteRequest",
+    "Version",
+    "Writable",
+]
+
+S = TypeVar("S", bound="Store")
+
+
+class Store(Listable):
+    """A key-value store: the base of every backend, and of every wrapper.
+
+    Usable from any thread, from asyncio and trio, from several event loops, and after a fork.
+
+    Parameters
+    ----------
+    read_only : bool, default False
+        Whether every change raises `ReadOnlyError`. A subclass without parameters of its own
+        need not call ``__init__``.
+    """
+
+    _home: Home = io_loop_home
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        self._read_only = read_only
+
+    @property
+    def url(self) -> str:
+        """The store's URL, credentials redacted; for a store without one, a name."""
+        return f"<{type(self).__name__} at {id(self._view_of or self):#x}>"
+
+    @property
+    def sync(self) -> SyncStore:
+        """The blocking face of this store, which is a mutable mapping as well."""
+        return SyncStore(self)
+
+    def _close(self) -> Any:
+        """Release what the store holds. Called once; a coroutine where the store is async."""
+
+    def _location(self) -> dict[str, Any] | None:
+        """Return the arguments that open the same data in any process.
+
+        ``None``, the default, says that the data lives in this process: the store compares by
+        identity, and its pickle opens in this process only.
+        """
+        return None
+
+    def _check_open(self) -> None:
+        if self._closed or (self._view_of is not None and self._view_of._closed):
+            raise StoreClosedError(
+                f"{type(self).__name__} {self.url} is closed; open it again", store=self.url
+            )
+
+    async def close(self) -> None:
+        """Release what the store holds. Closing again does nothing; any other use raises.
+
+        Closing a view made by `with_read_only` does not close the store it views.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._view_of is None:
+            if self._home.here():
+                await self._close_now()
+            else:
+                await self._home.run(self._close_now)
+
+    async def _close_now(self) -> None:
+        result = self._close()
+        if result is not None:
+            await result
+
+    async def __aenter__(self: S) -> S:
+        self._check_open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def with_read_only(self: S, read_only: bool = True) -> S:
+        """Return a view of the same data that is read-only, or not.
+
+        Raises
+        ------
+        ReadOnlyError
+            If a writable view is asked of a store that was opened read-only.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> view = MemoryStore({"a": b"1"}).with_read_only()
+        >>> view.read_only, view.sync["a"]
+        (True, b'1')
+        """
+        self._check_open()
+        target: Any = self._view_of or self
+        if target._read_only and not read_only:
+            raise ReadOnlyError(
+                f"{self.url} was opened read-only; open it again without read_only",
+                store=self.url,
+            )
+        view = type(self).__new__(type(self))
+        view.__dict__.update(target.__dict__)
+        view._view_of = target
+        view._read_only = read_only
+        view._allowed = None
+        return view
+
+    def __repr__(self) -> str:
+        flag = ", read_only=True" if self._read_only else ""
+        return f"{type(self).__name__}({self.url!r}{flag})"
+
+    @property
+    def capabilities(self) -> Capability:
+        """What this store can do."""
+        target: Any = self._view_of or self
+        shared = Capability.SHARED if target._location() is not None else Capability(0)
+        return super().capabilities | shared
+
+    def _identity(self) -> object:
+        target: Any = self._view_of or self
+        location = target._location()
+        return id(target) if location is None else _hashable(location)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        assert isinstance(other, Store)
+        return self._read_only == other._read_only and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._read_only, self._identity()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        target: Any = self._view_of or self
+        location = target._location()
+        if location is None:
+            return _same_process, (*_register(target), self._read_only)
+        return _reopen, (type(self), location, self._read_only, target._read_only)
+
+
+class BlockingStore(Store):
+    """A store whose hooks are plain functions that may block: files, databases, mappings.
+
+    From blocking code they are called straight in the caller's thread, from async code in a
+    worker thread. Hooks may be called from several threads at once.
+    """
+
+    _home: Home = WORKERS
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(sorted((key, _hashable(item)) for key, item in value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(item) for item in value)
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value
+
+
+def _reopen(cls: type[Store], location: dict[str, Any], read_only: bool, base: bool) -> Store:
+    store = cls(**location, read_only=base)
+    return store if read_only == base else store.with_read_only(read_only)
+
+
+_PROCESS = uuid.uuid4().hex
+_here: weakref.WeakValueDictionary[int, Store] = weakref.WeakValueDictionary()
+
+
+def _register(store: Store) -> tuple[int, int, str, str]:
+    _here[id(store)] = store
+    return id(store), os.getpid(), _PROCESS, repr(store)
+
+
+def _same_process(key: int, pid: int, process: str, name: str, read_only: bool) -> Store:
+    """Return the store that was pickled, if this is the process that pickled it."""
+    store = _here.get(key) if (pid, process) == (os.getpid(), _PROCESS) else None
+    if store is None:
+        raise NotShareableError(
+            f"{name} lives in one process (pid {pid}) and cannot be opened in another, or after "
+            "it is gone; use a store that processes share, such as LocalStore",
+            store=name,
+        )
+    return store if store._read_only == read_only else store.with_read_only(read_only)

@@ -1,0 +1,613 @@
+"""Where a coroutine runs: inline in the caller's thread, on an I/O loop, or in a worker thread.
+
+Everything above the stores is written once, as coroutines. Every store has a *home*, which
+knows how such a coroutine is driven, from blocking code (`Home.drive`) and from async code
+(`Home.run`):
+
+===========  ================================  ==========================================
+home         ``drive`` (blocking caller)       ``run`` (asyncio or trio caller)
+===========  ================================  ==========================================
+`CALLER`     inline, in the caller's thread    the same: the store never blocks (memory)
+`WORKERS`    inline, in the caller's thread    inline, in one worker thread
+`LoopHome`   one hop to an I/O loop            one hop to the same I/O loop
+===========  ================================  ==========================================
+
+*Inline* means ``coro.send(None)``: there is no event loop, and a coroutine that suspends is an
+error at once. Limits on threads and on requests in flight are process-wide (`limits`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+__all__ = [
+    "CALLER",
+    "WORKERS",
+    "ForkSafeLock",
+    "Home",
+    "Limits",
+    "LoopHome",
+    "PerProcess",
+    "drive_inline",
+    "io_loop_home",
+    "is_inline",
+    "limits",
+    "map_bounded",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Thread(threading.local):
+    inline = False
+
+
+_thread = _Thread()
+
+
+def is_inline() -> bool:
+    """Tell whether this thread is driving a coroutine inline just now."""
+    return _thread.inline
+
+
+def drive_inline(function: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> T:
+    """Call a coroutine function and run it to its end in this thread, without an event loop.
+
+    Raises
+    ------
+    RuntimeError
+        If the coroutine suspends: it awaited something that needs an event loop.
+    """
+    outer = _thread.inline
+    _thread.inline = True
+    try:
+        coroutine = function(*args, **kwargs)
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        coroutine.close()
+    finally:
+        _thread.inline = outer
+    name = getattr(function, "__qualname__", repr(function))
+    raise RuntimeError(
+        f"{name} suspended while it was driven without an event loop: "
+        "a store that awaits I/O must subclass Store, not BlockingStore"
+    )
+
+
+class ForkSafeLock:
+    """A lock that is free again in a forked child, where its holder does not exist.
+
+    Examples
+    --------
+    >>> with ForkSafeLock():
+    ...     pass
+    """
+
+    __slots__ = ("__weakref__", "_lock")
+
+    _all: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        ForkSafeLock._all.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _renew(self) -> None:
+        self._lock = threading.RLock()
+
+
+class PerProcess(Generic[T]):
+    """A value that is made at first use, once in each process: a connection, a client.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the value. Called under a lock.
+    discard : callable, optional
+        Called with the value by `close`, in the process that made it only.
+    """
+
+    def __init__(
+        self, make: Callable[[], T], discard: Callable[[T], object] | None = None
+    ) -> None:
+        self._make = make
+        self._discard = discard
+        self._lock = ForkSafeLock()
+        self._made: tuple[int, T] | None = None
+
+    def get(self) -> T:
+        """Return this process's value, made now if it is not there yet."""
+        made = self._made
+        if made is not None and made[0] == os.getpid():
+            return made[1]
+        with self._lock:
+            made = self._made
+            if made is None or made[0] != os.getpid():
+                self._made = made = (os.getpid(), self._make())
+            return made[1]
+
+    def close(self) -> None:
+        """Discard the value if this process made one."""
+        with self._lock:
+            made, self._made = self._made, None
+        if made is not None and made[0] == os.getpid() and self._discard is not None:
+            self._discard(made[1])
+
+
+class Limits:
+    """How much may be under way at once in this process, whoever asks.
+
+    Parameters
+    ----------
+    requests : int
+        Requests in flight to stores that are asynchronous (S3, HTTP ...).
+    threads : int
+        Worker threads for stores that block.
+    """
+
+    def __init__(self, requests: int, threads: int) -> None:
+        self._requests = _Slots(requests)
+        self._threads = threads
+
+    @property
+    def requests(self) -> int:
+        """Requests in flight at most; settable at any time."""
+        return self._requests.size
+
+    @requests.setter
+    def requests(self, number: int) -> None:
+        self._requests.resize(_positive("requests", number))
+
+    @property
+    def threads(self) -> int:
+        """Worker threads at most; settable before the first is started."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, number: int) -> None:
+        if _pool.made:
+            raise RuntimeError("limits.threads is set before the first worker thread starts")
+        self._threads = _positive("threads", number)
+
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[None]:
+        """Hold one request slot; entered on an I/O loop."""
+        await self._requests.acquire()
+        try:
+            yield
+        finally:
+            self._requests.release()
+
+
+def _positive(name: str, number: int) -> int:
+    if number < 1:
+        raise ValueError(f"{name} must be 1 or more, not {number!r}")
+    return number
+
+
+class _Slots:
+    """A semaphore that is shared by several event loops, in order of arrival."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._renew()
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def resize(self, size: int) -> None:
+        with self._lock:
+            self.size = size
+            self._wake()
+
+    async def acquire(self) -> None:
+        import asyncio
+
+        with self._lock:
+            if self._taken < self.size and not self._waiting:
+                self._taken += 1
+                return
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            with self._lock:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+                else:
+                    self._taken -= 1
+                    self._wake()
+            raise
+
+    def release(self) -> None:
+        with self._lock:
+            self._taken -= 1
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and self._taken < self.size:
+            turn = self._waiting.popleft()
+            try:
+                turn.get_loop().call_soon_threadsafe(_grant, turn)
+            except RuntimeError:  # that loop is closed, and the waiter with it
+                continue
+            self._taken += 1
+
+
+def _grant(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
+limits = Limits(requests=128, threads=min(32, 4 * (os.cpu_count() or 1)))
+"""The process-wide limits. Settable: ``zarrstore.limits.requests = 256``."""
+
+
+class _Pool:
+    """The worker threads of this process."""
+
+    def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+
+    @property
+    def made(self) -> bool:
+        return self._executor is not None
+
+    def submit(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
+        if self._executor is None:
+            with self._lock:
+                if self._executor is None:
+                    from concurrent.futures import ThreadPoolExecutor
+
+                    self._executor = ThreadPoolExecutor(limits.threads, "zarrstore-worker")
+        return self._executor.submit(function, *args, **kwargs)
+
+
+_pool = _Pool()
+
+
+class Home(Protocol):
+    """Where the coroutines of a store run."""
+
+    def here(self) -> bool:
+        """Tell whether the caller is already there."""
+
+    def drive(
+        self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
+    ) -> T:
+        """Run a coroutine function there, blocking until it ends."""
+
+    async def run(
+        self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
+    ) -> T:
+        """Run a coroutine function there, awaited from asyncio or trio.
+
+        When the caller is cancelled the work is cancelled too where it can be, and has ended
+        before the cancellation is passed on: the caller's buffers are its own again.
+        """
+
+
+class _CallerHome:
+    """The home of stores that never block: inline, wherever the caller is."""
+
+    here = staticmethod(is_inline)
+    drive = staticmethod(drive_inline)
+
+    async def run(
+        self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
+    ) -> T:
+        return drive_inline(function, *args, **kwargs)
+
+
+class _WorkersHome:
+    """The home of stores that block."""
+
+    here = staticmethod(is_inline)
+    drive = staticmethod(drive_inline)
+
+    async def run(
+        self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
+    ) -> T:
+        import contextvars
+
+        context = contextvars.copy_context()
+        return await _finished(
+            _pool.submit(context.run, drive_inline, function, *args, **kwargs)
+        )
+
+
+class LoopHome:
+    """The home of stores that are asynchronous: one I/O loop, in a thread of its own.
+
+    Parameters
+    ----------
+    get_loop : callable
+        Returns the loop, already running in another thread. Called for each operation, so
+        that a loop lost in a fork is replaced.
+    """
+
+    def __init__(self, get_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self._get_loop = get_loop
+
+    def here(self) -> bool:
+        import asyncio
+
+        return asyncio._get_running_loop() is self._get_loop()
+
+    def drive(
+        self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
+    ) -> T:
+        if self.here():
+            raise RuntimeError(
+                "a blocking call was made on the I/O loop itself, where it would wait for "
+                "itself; await the store's method instead"
+            )
+        future = self._submit(function, *args, **kwargs)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def run(
+        self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
+    ) -> T:
+        return await _finished(self._submit(function, *args, **kwargs))
+
+    def _submit(
+        self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
+    ) -> Future[T]:
+        import asyncio
+
+        loop = self._get_loop()
+        return asyncio.run_coroutine_threadsafe(_started(function, args, kwargs), loop)
+
+    def call_soon(self, function: Callable[..., Coroutine[Any, Any, object]]) -> None:
+        """Start a coroutine function there and do not wait for it."""
+        self._submit(function)
+
+
+async def _started(
+    function: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> T:
+    return await function(*args, **kwargs)
+
+
+async def _finished(future: Future[T]) -> T:
+    """Await a future of another thread, under asyncio or trio."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return await _finished_elsewhere(future)
+    try:
+        await _ended(future)
+    except asyncio.CancelledError:
+        future.cancel()
+        while not future.done():
+            try:
+                await _ended(future)
+            except asyncio.CancelledError:
+                continue
+        raise
+    return future.result()
+
+
+def _ended(future: Future[Any]) -> asyncio.Future[None]:
+    """Return a future of the running loop that is done when one of another thread is."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    turn = loop.create_future()
+
+    def tell(_: object) -> None:
+        try:
+            loop.call_soon_threadsafe(_grant, turn)
+        except RuntimeError:  # the loop was closed meanwhile
+            pass
+
+    future.add_done_callback(tell)
+    return turn
+
+
+async def _finished_elsewhere(future: Future[T]) -> T:
+    import anyio
+    import anyio.to_thread
+
+    try:
+        cancelled = anyio.get_cancelled_exc_class()
+    except Exception:
+        future.cancel()
+        raise RuntimeError(
+            "a coroutine of zarrstore was driven without an event loop: await it under "
+            "asyncio or trio, or use the blocking methods (store.sync)"
+        ) from None
+    ended = threading.Event()
+    future.add_done_callback(lambda _: ended.set())
+    try:
+        await anyio.to_thread.run_sync(ended.wait, abandon_on_cancel=True)
+    except cancelled:
+        future.cancel()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(ended.wait)
+        raise
+    return future.result()
+
+
+CALLER: Home = _CallerHome()
+WORKERS: Home = _WorkersHome()
+
+
+class _IOThread:
+    """The package's own event loop, in a daemon thread; made at first use, anew after a fork."""
+
+    def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            with self._lock:
+                if self._loop is None:
+                    import asyncio
+
+                    loop = asyncio.new_event_loop()
+                    threading.Thread(
+                        target=loop.run_forever, name="zarrstore-io", daemon=True
+                    ).start()
+                    self._loop = loop
+        return self._loop
+
+
+_io_thread = _IOThread()
+io_loop_home = LoopHome(_io_thread.loop)
+"""The home of an asynchronous store that brings no loop of its own."""
+
+
+async def map_bounded(
+    function: Callable[[T], Awaitable[R]],
+    items: Iterable[T],
+    *,
+    limit: int | None = None,
+) -> list[R]:
+    """Apply a coroutine function to many items, several at a time; results in order.
+
+    On an I/O loop the calls run concurrently, at most ``limit`` at once. Inline they run one
+    after the other in the caller's thread, and as soon as that has taken longer than a few
+    small reads would, worker threads help: small work never leaves the caller's thread.
+
+    Parameters
+    ----------
+    function : coroutine function
+    items : iterable
+    limit : int, optional
+        At most so many at once; by default `limits.requests` on a loop, `limits.threads`
+        inline.
+
+    Returns
+    -------
+    list
+        The results, in the order of the items.
+
+    Raises
+    ------
+    Exception
+        The first error; what was not started is not, and what was under way has ended.
+    """
+    if _thread.inline:
+        return _map_inline(function, list(items), limit or limits.threads)
+    return await _map_loop(function, list(items), limit or limits.requests)
+
+
+async def _map_loop(
+    function: Callable[[T], Awaitable[R]], items: Sequence[T], limit: int
+) -> list[R]:
+    import asyncio
+
+    if len(items) <= 1:
+        return [await function(item) for item in items]
+    results: list[Any] = [None] * len(items)
+    numbered = iter(enumerate(items))
+
+    async def work() -> None:
+        for index, item in numbered:
+            results[index] = await function(item)
+
+    tasks = [asyncio.ensure_future(work()) for _ in range(min(limit, len(items)))]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return results
+
+
+_LONGER_THAN_SMALL_WORK = 0.002
+
+
+def _map_inline(
+    function: Callable[[T], Awaitable[R]], items: Sequence[T], limit: int
+) -> list[R]:
+    results: list[Any] = [None] * len(items)
+    numbered = iter(range(len(items)))
+    taking = threading.Lock()
+    failed = False
+
+    async def call(item: T) -> R:
+        return await function(item)
+
+    def work(until: float | None = None) -> bool:
+        """Work until the items or the time run out; tell whether the items did."""
+        nonlocal failed
+        while not failed:
+            with taking:
+                index = next(numbered, None)
+            if index is None:
+                return True
+            try:
+                results[index] = drive_inline(call, items[index])
+            except BaseException:
+                failed = True
+                raise
+            if until is not None and time.perf_counter() > until:
+                return False
+        return True
+
+    if work(time.perf_counter() + _LONGER_THAN_SMALL_WORK) or limit < 2:
+        work()
+        return results
+    helpers = [_pool.submit(work) for _ in range(min(limit, len(items)) - 1)]
+    try:
+        work()
+    finally:
+        # a helper that has not started by now is not needed: never wait for a free thread
+        running = [helper for helper in helpers if not helper.cancel()]
+        errors = [error for helper in running if (error := helper.exception()) is not None]
+    if errors:
+        raise errors[0]
+    return results
+
+
+def _after_fork_in_child() -> None:
+    for lock in ForkSafeLock._all:
+        lock._renew()
+    _thread.inline = False
+    limits._requests._renew()
+    _pool._renew()
+    _io_thread._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

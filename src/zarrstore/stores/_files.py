@@ -1,0 +1,121 @@
+"""What stores over local files share: temporary names, locks, errors, syncing to the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import threading
+from typing import Any, NoReturn
+
+from zarrstore.errors import AccessDeniedError, BackendError
+from zarrstore.runtime import ForkSafeLock
+
+__all__ = [
+    "FileLock",
+    "is_temporary",
+    "raise_backend_error",
+    "sync_directory",
+    "temporary_name",
+    "write_all",
+]
+
+_TEMPORARY = re.compile(r"(?:\A|/)\.zarrstore-[0-9a-f]{16}\.partial(?:/|\Z)").search
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space and write again",
+    errno.EDQUOT: "the disk quota is used up; free some space and write again",
+    errno.EFBIG: "the value is larger than a file may be here; write smaller chunks",
+    errno.EMFILE: "this process has too many open files; close some, or raise its limit",
+    errno.ENFILE: "the system has too many open files",
+    errno.ENAMETOOLONG: "the name is longer than the file system takes; use a shorter key",
+    errno.ENOTDIR: "a part of the path is a file, where a directory is needed",
+    errno.EISDIR: "there is a directory of that name: a key here cannot be a prefix as well",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.EACCES: "permission is refused; check the owner and mode of the path",
+    errno.EPERM: "permission is refused; check the owner and mode of the path",
+    errno.ELOOP: "a symbolic link in the store is not followed; use a store rooted at its target",
+}
+
+
+def temporary_name() -> str:
+    """Return a fresh file name, of one length, that `is_temporary` knows."""
+    return f".zarrstore-{secrets.token_hex(8)}.partial"
+
+
+def is_temporary(path: str) -> bool:
+    """Tell whether a file name, or any segment of a key, is that of a temporary file."""
+    return ".partial" in path and _TEMPORARY(path) is not None
+
+
+def raise_backend_error(error: OSError, action: str, store: str, key: str) -> NoReturn:
+    """Raise the error of a failed system call as one of ours, with what to do about it."""
+    denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    advice = _ADVICE.get(error.errno or 0)
+    message = f"cannot {action} {key!r} in {store}: {error.strerror or error}"
+    cls = AccessDeniedError if denied else BackendError
+    raise cls(
+        f"{message}; {advice}" if advice else message, store=store, key=key, errno=error.errno
+    ) from error
+
+
+def write_all(descriptor: int, value: Any) -> None:
+    """Write a whole buffer to a file descriptor."""
+    written = os.write(descriptor, value)
+    if written < len(value):
+        rest = memoryview(value)[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_directory(path: str) -> None:
+    """Wait until a directory's entries have reached the disk."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class FileLock:
+    """A lock between the threads and the processes that use one directory.
+
+    The directory itself is locked, so nothing is left behind. It must exist when the lock is
+    taken.
+    """
+
+    _threads: dict[str, ForkSafeLock] = {}
+    _making = ForkSafeLock()
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        with FileLock._making:
+            self._lock = FileLock._threads.setdefault(directory, ForkSafeLock())
+        self._held = threading.local()
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+        try:
+            descriptor = os.open(self._directory, os.O_RDONLY)
+            try:
+                _flock(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._held.descriptor = descriptor
+        except BaseException:
+            self._lock.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._held.descriptor)
+        self._lock.__exit__()
+
+
+def _flock(descriptor: int) -> None:
+    if os.name == "posix":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,0 +1,178 @@
+"""`MemoryStore`: values in a dict of this process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import weakref
+from collections.abc import Iterator, MutableMapping
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from zarrstore.abc import BlockingStore, Stat, Version
+from zarrstore.byte_range import ByteRequest, resolve
+from zarrstore.errors import NotShareableError
+from zarrstore.operations import Absent
+from zarrstore.runtime import CALLER, ForkSafeLock
+
+__all__ = ["MemoryStore"]
+
+
+class _Data:
+    """A dict, and what is known of its values: shared by every store over that dict."""
+
+    _all: weakref.WeakValueDictionary[int, _Data] = weakref.WeakValueDictionary()
+    _named: weakref.WeakValueDictionary[str, _Data] = weakref.WeakValueDictionary()
+    _making = ForkSafeLock()
+
+    def __init__(self, values: MutableMapping[str, Any], name: str | None) -> None:
+        self.values = values
+        self.name = name
+        self.lock = ForkSafeLock()
+        self.pid = os.getpid()
+        self._counter = itertools.count(1)
+        self._written: dict[str, tuple[object, Version, datetime]] = {}
+
+    @classmethod
+    def of(cls, values: MutableMapping[str, Any]) -> _Data:
+        with cls._making:
+            data = cls._all.get(id(values))
+            if data is None:
+                data = cls._all[id(values)] = cls(values, None)
+            return data
+
+    @classmethod
+    def named(cls, name: str) -> _Data:
+        with cls._making:
+            data = cls._named.get(name)
+            if data is None:
+                data = cls._named[name] = cls({}, name)
+            return data
+
+    def record(self, key: str, value: object) -> Version:
+        version = f"{next(self._counter):x}"
+        self._written[key] = value, version, datetime.now(timezone.utc)
+        return version
+
+    def known(self, key: str, value: object) -> tuple[Version, datetime]:
+        """Return the version and time of a value, which its owner may have put there itself."""
+        written = self._written.get(key)
+        if written is None or written[0] is not value:
+            self.record(key, value)
+            written = self._written[key]
+        return written[1:]
+
+    def forget(self, key: str) -> None:
+        self._written.pop(key, None)
+
+
+class MemoryStore(BlockingStore):
+    """Keep values in a dict of this process.
+
+    Parameters
+    ----------
+    store_dict : dict, optional
+        The data itself, empty or not: what is written appears there, as ``bytes``, and what is
+        put there may be any bytes-like object. A new dict by default.
+    name : str, optional
+        Two stores of one name share their data, as ``memory://name`` does, for as long as one
+        of them exists.
+    read_only : bool, default False
+
+    Notes
+    -----
+    Never blocks, so no thread is involved, whoever calls. Conditional writes are atomic between
+    threads. A pickle opens in this process only, where it is the same data; a forked child may
+    read what was there, and `NotShareableError` stops it from writing to a copy.
+
+    Examples
+    --------
+    >>> data = {}
+    >>> store = MemoryStore(data)
+    >>> _ = store.sync.set("a/b", b"hello")
+    >>> data
+    {'a/b': b'hello'}
+    """
+
+    _home = CALLER
+
+    def __init__(
+        self,
+        store_dict: MutableMapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        super().__init__(read_only=read_only)
+        if store_dict is not None and name is not None:
+            raise TypeError("give store_dict or name, not both: a name has a dict of its own")
+        if store_dict is not None and not isinstance(store_dict, MutableMapping):
+            raise TypeError(f"store_dict is a dict, not {type(store_dict).__name__}")
+        if name is not None:
+            self._data = _Data.named(name)
+        else:
+            self._data = _Data.of({} if store_dict is None else store_dict)
+
+    @property
+    def url(self) -> str:
+        return f"memory://{self._data.name or hex(id(self._data.values))}"
+
+    def _identity(self) -> object:
+        return id(self._data)
+
+    def _get(self, key: str) -> Any:
+        return self._data.values.get(key)
+
+    def _get_range(self, key: str, byte_range: ByteRequest) -> Any:
+        value = self._data.values.get(key)
+        if value is None:
+            return None
+        view = memoryview(value).cast("B")
+        start, stop = resolve(byte_range, view.nbytes)
+        return bytes(view[start:stop])
+
+    def _stat(self, key: str) -> Stat | None:
+        with self._data.lock:
+            value = self._data.values.get(key)
+            if value is None:
+                return None
+            version, modified = self._data.known(key, value)
+        return Stat(memoryview(value).nbytes, version, modified)
+
+    def _exists(self, key: str) -> bool:
+        return key in self._data.values
+
+    def _set(self, key: str, value: bytes) -> Version:
+        data = self._writable()
+        with data.lock:
+            data.values[key] = value
+            return data.record(key, value)
+
+    def _set_if(self, key: str, value: bytes, expect: Version | Literal[Absent.ABSENT]) -> Version:
+        data = self._writable()
+        with data.lock:
+            there = data.values.get(key)
+            found = None if there is None else data.known(key, there)[0]
+            if found != (None if isinstance(expect, Absent) else expect):
+                raise self._conflict(key, expect, found)
+            return self._set(key, value)
+
+    def _delete(self, key: str) -> None:
+        data = self._writable()
+        with data.lock:
+            data.values.pop(key, None)
+            data.forget(key)
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        keys = list(self._data.values)
+        return (key for key in keys if key.startswith(prefix)) if prefix else iter(keys)
+
+    def _writable(self) -> _Data:
+        if self._data.pid != os.getpid():
+            raise NotShareableError(
+                f"{self.url} lives in the process that made it (pid {self._data.pid}); a change "
+                "made in a forked child would be lost; use a store that processes share, such "
+                "as LocalStore",
+                store=self.url,
+            )
+        return self._data

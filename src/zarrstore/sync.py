@@ -1,0 +1,197 @@
+"""The blocking face of a store, and the mutable mapping of zarr 2."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Iterator, MutableMapping
+from typing import Any, Literal, Protocol, TypeVar
+
+from zarrstore.byte_range import ByteRequest, is_byte_request
+from zarrstore.errors import KeyNotFoundError
+from zarrstore.listing import Listing
+from zarrstore.operations import (
+    Absent,
+    Buffer,
+    Capability,
+    Listable,
+    Request,
+    Stat,
+    Version,
+)
+
+__all__ = ["SyncStore"]
+
+T = TypeVar("T")
+
+
+class _Closable(Protocol):
+    def close(self) -> Coroutine[Any, Any, None]: ...
+
+
+class SyncStore(MutableMapping[str, bytes]):
+    """The blocking methods of a store, which is a mapping from keys to bytes as well.
+
+    Made by ``store.sync``. Each method does what the store's method of the same name does.
+    Where the store blocks it is called straight in this thread; where it is asynchronous the
+    call waits for the I/O loop. Usable from any thread.
+
+    Examples
+    --------
+    >>> from zarrstore.stores.memory import MemoryStore
+    >>> sync = MemoryStore().sync
+    >>> sync["a/b"] = b"hello"
+    >>> "a/b" in sync, sync["a/b"], len(sync), list(sync.list_dir("a"))
+    (True, b'hello', 1, ['b'])
+    """
+
+    __slots__ = ("_drive", "_store")
+
+    def __init__(self, store: Listable) -> None:
+        self._store = store
+        self._drive = store._home.drive
+
+    @property
+    def store(self) -> Listable:
+        """The asynchronous store behind this face."""
+        return self._store
+
+    @property
+    def url(self) -> str:
+        """The store's URL, credentials redacted."""
+        return self._store.url
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change raises `ReadOnlyError`."""
+        return self._store.read_only
+
+    @property
+    def capabilities(self) -> Capability:
+        """What the store can do."""
+        return self._store.capabilities
+
+    def __repr__(self) -> str:
+        return f"{self._store!r}.sync"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, SyncStore):
+            return self._store == other._store
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((SyncStore, self._store))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SyncStore, (self._store,)
+
+    def get(  # type: ignore[override]
+        self, key: str, default: Any = None, *, byte_range: ByteRequest | None = None
+    ) -> Any:
+        """Return a value, or the part of it that a byte range asks for.
+
+        ``default`` if there is no such key, as a mapping does. A byte range may stand in the
+        second place too, as in the store's own ``get``.
+        """
+        if byte_range is None and is_byte_request(default):
+            byte_range, default = default, None
+        value = self._drive(self._store.get, key, byte_range)
+        return default if value is None else value
+
+    def get_ranges(self, key: str, byte_ranges: Iterable[ByteRequest]) -> list[Buffer] | None:
+        return self._drive(self._store.get_ranges, key, byte_ranges)
+
+    def get_many(self, requests: Iterable[Request]) -> list[Buffer | None]:
+        return self._drive(self._store.get_many, requests)
+
+    def get_into(
+        self, key: str, buffer: Any, byte_range: ByteRequest | None = None
+    ) -> int | None:
+        return self._drive(self._store.get_into, key, buffer, byte_range)
+
+    def exists(self, key: str) -> bool:
+        return self._drive(self._store.exists, key)
+
+    def stat(self, key: str) -> Stat | None:
+        return self._drive(self._store.stat, key)
+
+    def getsize(self, key: str) -> int:
+        return self._drive(self._store.getsize, key)
+
+    def getsize_prefix(self, prefix: str = "") -> int:
+        return self._drive(self._store.getsize_prefix, prefix)
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        expect: Version | Literal[Absent.ABSENT] | None = None,
+    ) -> Version | None:
+        return self._drive(self._store.set, key, value, expect=expect)
+
+    def set_if_not_exists(self, key: str, value: Any) -> bool:
+        return self._drive(self._store.set_if_not_exists, key, value)
+
+    def set_many(self, items: Iterable[tuple[str, Any]]) -> None:
+        self._drive(self._store.set_many, items)
+
+    def delete(self, key: str) -> None:
+        self._drive(self._store.delete, key)
+
+    def delete_dir(self, prefix: str) -> None:
+        self._drive(self._store.delete_dir, prefix)
+
+    def clear(self) -> None:
+        self._drive(self._store.clear)
+
+    def list(self) -> Iterator[str]:
+        return self._iterate(self._store.list())
+
+    def list_prefix(self, prefix: str) -> Iterator[str]:
+        return self._iterate(self._store.list_prefix(prefix))
+
+    def list_dir(self, prefix: str = "") -> Iterator[str]:
+        return self._iterate(self._store.list_dir(prefix))
+
+    def is_empty(self, prefix: str = "") -> bool:
+        return self._drive(self._store.is_empty, prefix)
+
+    def close(self) -> None:
+        closable: Any = self._store
+        self._drive(closable.close)
+
+    def _iterate(self, listing: Any) -> Iterator[str]:
+        assert isinstance(listing, Listing)
+        try:
+            while batch := self._drive(listing.next_batch):
+                yield from batch
+        finally:
+            self._drive(listing.aclose)
+
+    def __enter__(self) -> SyncStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getitem__(self, key: str) -> bytes:
+        value = self._drive(self._store.get, key)
+        if value is None:
+            raise KeyNotFoundError(f"no key {key!r} in {self.url}", store=self.url, key=key)
+        return bytes(value)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._drive(self._store.set, key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if not self.exists(key):
+            raise KeyNotFoundError(f"no key {key!r} in {self.url}", store=self.url, key=key)
+        self.delete(key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.exists(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return self.list()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.list())
