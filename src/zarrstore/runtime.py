@@ -24,8 +24,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
@@ -100,7 +100,7 @@ class ForkSafeLock:
 
     __slots__ = ("__weakref__", "_lock")
 
-    _all: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
+    _all: ClassVar[weakref.WeakSet[ForkSafeLock]] = weakref.WeakSet()
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -127,9 +127,7 @@ class PerProcess(Generic[T]):
         Called with the value by `close`, in the process that made it only.
     """
 
-    def __init__(
-        self, make: Callable[[], T], discard: Callable[[T], object] | None = None
-    ) -> None:
+    def __init__(self, make: Callable[[], T], discard: Callable[[T], object] | None = None) -> None:
         self._make = make
         self._discard = discard
         self._lock = ForkSafeLock()
@@ -338,9 +336,8 @@ class _WorkersHome:
         import contextvars
 
         context = contextvars.copy_context()
-        return await _finished(
-            _pool.submit(context.run, drive_inline, function, *args, **kwargs)
-        )
+        future = _pool.submit(context.run, drive_inline, function, *args, **kwargs)
+        return await _finished(future, future.cancel)
 
 
 class LoopHome:
@@ -369,49 +366,87 @@ class LoopHome:
                 "a blocking call was made on the I/O loop itself, where it would wait for "
                 "itself; await the store's method instead"
             )
-        future = self._submit(function, *args, **kwargs)
+        future, cancel = self._submit(function, *args, **kwargs)
         try:
             return future.result()
         except BaseException:
-            future.cancel()
+            if not future.done():  # Ctrl-C: the buffers are the caller's again only afterwards
+                from concurrent.futures import wait
+
+                cancel()
+                wait([future])
             raise
 
     async def run(
         self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
     ) -> T:
-        return await _finished(self._submit(function, *args, **kwargs))
+        return await _finished(*self._submit(function, *args, **kwargs))
 
     def _submit(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
-    ) -> Future[T]:
-        import asyncio
+    ) -> tuple[Future[T], Callable[[], object]]:
+        """Start a task; return a future that is done when the task has ended, and its cancel.
+
+        ``asyncio.run_coroutine_threadsafe`` would not do: cancelling its future leaves the task
+        running for a while, with the caller's buffers in its hands.
+        """
+        from concurrent.futures import Future
 
         loop = self._get_loop()
-        return asyncio.run_coroutine_threadsafe(_started(function, args, kwargs), loop)
+        future: Future[T] = Future()
+        task: asyncio.Task[tuple[Any, BaseException | None]] | None = None
+
+        def start() -> None:
+            nonlocal task
+            task = loop.create_task(_outcome(function, args, kwargs))
+            task.add_done_callback(settle)
+
+        def settle(ended: asyncio.Task[tuple[Any, BaseException | None]]) -> None:
+            if ended.cancelled():
+                future.cancel()
+                return
+            result, error = ended.result()
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        def cancel() -> None:
+            loop.call_soon_threadsafe(lambda: task is not None and task.cancel())
+
+        loop.call_soon_threadsafe(start)
+        return future, cancel
 
     def call_soon(self, function: Callable[..., Coroutine[Any, Any, object]]) -> None:
         """Start a coroutine function there and do not wait for it."""
         self._submit(function)
 
 
-async def _started(
+async def _outcome(
     function: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> T:
-    return await function(*args, **kwargs)
+) -> tuple[T | None, BaseException | None]:
+    import asyncio
+
+    try:
+        return await function(*args, **kwargs), None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - SystemExit would end the loop for everyone
+        return None, error
 
 
-async def _finished(future: Future[T]) -> T:
+async def _finished(future: Future[T], cancel: Callable[[], object]) -> T:
     """Await a future of another thread, under asyncio or trio."""
     import asyncio
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return await _finished_elsewhere(future)
+        return await _finished_elsewhere(future, cancel)
     try:
         await _ended(future)
     except asyncio.CancelledError:
-        future.cancel()
+        cancel()
         while not future.done():
             try:
                 await _ended(future)
@@ -429,23 +464,21 @@ def _ended(future: Future[Any]) -> asyncio.Future[None]:
     turn = loop.create_future()
 
     def tell(_: object) -> None:
-        try:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(_grant, turn)
-        except RuntimeError:  # the loop was closed meanwhile
-            pass
 
     future.add_done_callback(tell)
     return turn
 
 
-async def _finished_elsewhere(future: Future[T]) -> T:
+async def _finished_elsewhere(future: Future[T], cancel: Callable[[], object]) -> T:
     import anyio
     import anyio.to_thread
 
     try:
         cancelled = anyio.get_cancelled_exc_class()
-    except Exception:
-        future.cancel()
+    except Exception:  # noqa: BLE001 - anyio's is private, and not the same in each release
+        cancel()
         raise RuntimeError(
             "a coroutine of zarrstore was driven without an event loop: await it under "
             "asyncio or trio, or use the blocking methods (store.sync)"
@@ -455,7 +488,7 @@ async def _finished_elsewhere(future: Future[T]) -> T:
     try:
         await anyio.to_thread.run_sync(ended.wait, abandon_on_cancel=True)
     except cancelled:
-        future.cancel()
+        cancel()
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(ended.wait)
         raise
@@ -525,6 +558,8 @@ async def map_bounded(
     Exception
         The first error; what was not started is not, and what was under way has ended.
     """
+    if limit is not None:
+        _positive("limit", limit)
     if _thread.inline:
         return _map_inline(function, list(items), limit or limits.threads)
     return await _map_loop(function, list(items), limit or limits.requests)
@@ -557,32 +592,31 @@ async def _map_loop(
 _LONGER_THAN_SMALL_WORK = 0.002
 
 
-def _map_inline(
+def _map_inline(  # noqa: C901
     function: Callable[[T], Awaitable[R]], items: Sequence[T], limit: int
 ) -> list[R]:
     results: list[Any] = [None] * len(items)
     numbered = iter(range(len(items)))
     taking = threading.Lock()
-    failed = False
+    errors: list[BaseException] = []
 
     async def call(item: T) -> R:
         return await function(item)
 
     def work(until: float | None = None) -> bool:
         """Work until the items or the time run out; tell whether the items did."""
-        nonlocal failed
-        while not failed:
-            with taking:
-                index = next(numbered, None)
-            if index is None:
-                return True
-            try:
+        try:
+            while not errors:
+                with taking:
+                    index = next(numbered, None)
+                if index is None:
+                    return True
                 results[index] = drive_inline(call, items[index])
-            except BaseException:
-                failed = True
-                raise
-            if until is not None and time.perf_counter() > until:
-                return False
+                if until is not None and time.perf_counter() > until:
+                    return False
+        except BaseException as error:
+            errors.append(error)
+            raise
         return True
 
     if work(time.perf_counter() + _LONGER_THAN_SMALL_WORK) or limit < 2:
@@ -593,8 +627,9 @@ def _map_inline(
         work()
     finally:
         # a helper that has not started by now is not needed: never wait for a free thread
-        running = [helper for helper in helpers if not helper.cancel()]
-        errors = [error for helper in running if (error := helper.exception()) is not None]
+        for helper in helpers:
+            if not helper.cancel():
+                helper.exception()
     if errors:
         raise errors[0]
     return results
