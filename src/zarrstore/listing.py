@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from types import CoroutineType
@@ -48,6 +49,7 @@ class Listing(AsyncIterator[str]):
         self._size = 1
         self._ready: Iterator[str] = iter(())
         self._done = False
+        self._pid = os.getpid()
 
     def __aiter__(self) -> Listing:
         return self
@@ -122,7 +124,12 @@ class Listing(AsyncIterator[str]):
             source.close()
 
     def __del__(self) -> None:
-        # a blocking source is a plain generator, which its own deletion closes
+        # a blocking source is a plain generator, which its own deletion closes; one that came
+        # through a fork belongs to the parent's loop
         source = self._source
-        if not self._done and hasattr(source, "aclose") and isinstance(self._home, LoopHome):
+        if self._done or not hasattr(source, "aclose") or self._pid != os.getpid():
+            return
+        if isinstance(self._home, LoopHome):
             self._home.call_soon(source.aclose)
+        else:
+            self._home.drive(source.aclose)
