@@ -6,8 +6,8 @@ import errno
 import os
 import re
 import secrets
-import threading
-from typing import Any, NoReturn
+import weakref
+from typing import Any, ClassVar, NoReturn
 
 from zarrstore.errors import AccessDeniedError, BackendError
 from zarrstore.runtime import ForkSafeLock
@@ -79,43 +79,80 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
+class _Held:
+    """The state of one directory's lock in this process."""
+
+    __slots__ = ("__weakref__", "depth", "descriptor", "lock")
+
+    def __init__(self) -> None:
+        self.lock = ForkSafeLock()
+        self.depth = 0
+        self.descriptor = -1
+
+
 class FileLock:
     """A lock between the threads and the processes that use one directory.
 
     The directory itself is locked, so nothing is left behind. It must exist when the lock is
-    taken.
+    taken. A thread that holds it may take it again.
     """
 
-    _threads: dict[str, ForkSafeLock] = {}
+    _all: ClassVar[weakref.WeakValueDictionary[str, _Held]] = weakref.WeakValueDictionary()
     _making = ForkSafeLock()
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
         with FileLock._making:
-            self._lock = FileLock._threads.setdefault(directory, ForkSafeLock())
-        self._held = threading.local()
+            held = FileLock._all.get(directory)
+            if held is None:
+                held = FileLock._all[directory] = _Held()
+            self._held = held
 
     def __enter__(self) -> None:
-        self._lock.__enter__()
+        held = self._held
+        held.lock.__enter__()
         try:
-            descriptor = os.open(self._directory, os.O_RDONLY)
-            try:
-                _flock(descriptor)
-            except BaseException:
-                os.close(descriptor)
-                raise
-            self._held.descriptor = descriptor
+            if held.depth == 0:
+                descriptor = os.open(self._directory, os.O_RDONLY)
+                try:
+                    _flock(descriptor, "LOCK_EX")
+                except BaseException:
+                    os.close(descriptor)
+                    raise
+                held.descriptor = descriptor
+            held.depth += 1
         except BaseException:
-            self._lock.__exit__()
+            held.lock.__exit__()
             raise
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._held.descriptor)
-        self._lock.__exit__()
+        held = self._held
+        held.depth -= 1
+        try:
+            if held.depth == 0:
+                try:
+                    # closing would not unlock as long as a forked child has a copy
+                    _flock(held.descriptor, "LOCK_UN")
+                finally:
+                    os.close(held.descriptor)
+        finally:
+            held.lock.__exit__()
 
 
-def _flock(descriptor: int) -> None:
+def _flock(descriptor: int, operation: str) -> None:
     if os.name == "posix":
         import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, getattr(fcntl, operation))
+
+
+def _after_fork_in_child() -> None:
+    """Drop the child's copies of locks that threads of the parent hold."""
+    for held in list(FileLock._all.values()):
+        if held.depth:
+            os.close(held.descriptor)
+            held.depth = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

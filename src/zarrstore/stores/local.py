@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat as stat_module
 import time
-from collections.abc import Iterator
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, RangeByteRequest, resolve
-from zarrstore.errors import UnsupportedOperationError
-from zarrstore.operations import Absent
+from zarrstore.errors import UnsupportedOperationError, ZarrStoreError
+from zarrstore.operations import Absent, Buffer
 from zarrstore.stores._files import (
     FileLock,
     is_temporary,
@@ -31,10 +31,12 @@ _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _READ |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 _CREATE |= getattr(os, "O_BINARY", 0)
-_SMALL = 64 * 1024
+_ONE_READ = 2**30
+_ATTEMPTS = 100
 _MISSING = frozenset(
     (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO)
 )
+_Identity: TypeAlias = tuple[int, int]
 
 
 class LocalStore(BlockingStore):
@@ -85,7 +87,7 @@ class LocalStore(BlockingStore):
         self._root = os.path.abspath(path)
         self._base = os.path.join(self._root, "")
         self._durable = durable
-        self._contained: dict[str, tuple[int, int]] = {}
+        self._entered: dict[str, tuple[_Identity, str | None, _Identity]] = {}
         self._lock = FileLock(self._root)
 
     @property
@@ -107,61 +109,70 @@ class LocalStore(BlockingStore):
 
     def _open(self, key: str) -> int | None:
         """Open a value for reading; ``None`` if it is missing."""
-        path = self._base + key
         try:
-            if not self._is_contained(os.path.dirname(path)) or is_temporary(key):
+            self._enter(key.rpartition("/")[0])
+            if is_temporary(key):
                 return None
-            return os.open(path, _READ)
+            return os.open(self._base + key, _READ)
         except OSError as error:
             if error.errno in _MISSING:
                 return None
             raise_backend_error(error, "read", self.url, key)
 
-    def _is_contained(self, directory: str) -> bool:
-        """Tell whether a directory is below the root with no symbolic link on the way."""
-        there = os.stat(directory)
-        identity = there.st_dev, there.st_ino
-        if self._contained.get(directory) == identity:
-            return True
-        path = self._root
-        for name in directory[len(self._base) :].split(os.sep) if directory != path else ():
-            path = os.path.join(path, name)
-            if not stat_module.S_ISDIR(os.lstat(path).st_mode):
-                return False
-        if len(self._contained) > 10_000:
-            self._contained.clear()
-        self._contained[directory] = identity
-        return True
+    def _enter(self, directory: str) -> None:
+        """Raise unless a directory below the root is there, with no symbolic link on the way.
 
-    def _get(self, key: str) -> bytes | None:
+        A directory that was walked to once is recognised by its identity and its distance from
+        the root, whatever links were put on the way meanwhile.
+        """
+        if not directory:
+            return
+        path = self._base + directory
+        there = os.lstat(path)
+        known = self._entered.get(directory)
+        if known is not None and known[0] == (there.st_dev, there.st_ino):
+            if known[1] is None:
+                return
+            top = os.stat(known[1])
+            if known[2] == (top.st_dev, top.st_ino):
+                return
+        path = self._root
+        names = directory.split("/")
+        for name in names:
+            path = os.path.join(path, name)
+            there = os.lstat(path)
+            if stat_module.S_ISLNK(there.st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            if not stat_module.S_ISDIR(there.st_mode):
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if len(self._entered) > 10_000:
+            self._entered.clear()
+        root = os.stat(self._root)
+        self._entered[directory] = (
+            (there.st_dev, there.st_ino),
+            path + "/.." * len(names) if len(names) > 1 else None,
+            (root.st_dev, root.st_ino),
+        )
+
+    def _get(self, key: str) -> Buffer | None:
         descriptor = self._open(key)
         if descriptor is None:
             return None
         try:
-            data = os.read(descriptor, _SMALL)
-            if 0 < len(data) < _SMALL:
-                return data
             there = os.fstat(descriptor)
             if not stat_module.S_ISREG(there.st_mode):
                 return None
-            if not data:
-                return data
-            value = bytearray(there.st_size)
-            value[: len(data)] = data
-            size = len(data) + _read_into(descriptor, memoryview(value)[len(data) :], len(data))
-            return bytes(memoryview(value)[:size])
+            return _read(descriptor, 0, there.st_size)
         except OSError as error:
-            if error.errno in _MISSING:
-                return None
             raise_backend_error(error, "read", self.url, key)
         finally:
             os.close(descriptor)
 
-    def _get_range(self, key: str, byte_range: ByteRequest) -> bytes | None:
+    def _get_range(self, key: str, byte_range: ByteRequest) -> Buffer | None:
         parts = self._get_ranges(key, (byte_range,))
         return None if parts is None else parts[0]
 
-    def _get_ranges(self, key: str, byte_ranges: Any) -> list[bytes] | None:
+    def _get_ranges(self, key: str, byte_ranges: Any) -> list[Buffer] | None:
         descriptor = self._open(key)
         if descriptor is None:
             return None
@@ -172,16 +183,14 @@ class LocalStore(BlockingStore):
             parts = []
             for byte_range in byte_ranges:
                 start, stop = resolve(byte_range, there.st_size)
-                parts.append(_read_exactly(descriptor, start, stop - start))
+                parts.append(_read(descriptor, start, stop - start))
             return parts
         except OSError as error:
             raise_backend_error(error, "read", self.url, key)
         finally:
             os.close(descriptor)
 
-    def _get_into(
-        self, key: str, buffer: memoryview, byte_range: ByteRequest | None
-    ) -> int | None:
+    def _get_into(self, key: str, buffer: memoryview, byte_range: ByteRequest | None) -> int | None:
         descriptor = self._open(key)
         if descriptor is None:
             return None
@@ -200,135 +209,126 @@ class LocalStore(BlockingStore):
             os.close(descriptor)
 
     def _stat(self, key: str) -> Stat | None:
-        path = self._base + key
         try:
-            if not self._is_contained(os.path.dirname(path)) or is_temporary(key):
+            self._enter(key.rpartition("/")[0])
+            if is_temporary(key):
                 return None
-            there = os.lstat(path)
+            there = os.lstat(self._base + key)
         except OSError as error:
             if error.errno in _MISSING:
                 return None
             raise_backend_error(error, "look up", self.url, key)
         if not stat_module.S_ISREG(there.st_mode):
             return None
-        modified = datetime.fromtimestamp(there.st_mtime, timezone.utc)
+        modified = datetime.fromtimestamp(there.st_mtime, UTC)
         return Stat(there.st_size, _version(there), modified)
 
     def _set(self, key: str, value: Any) -> Version:
-        temporary, version = self._write_temporary(key, value)
-        try:
-            os.replace(temporary, self._base + key)
-        except OSError as error:
-            _unlink(temporary)
-            raise_backend_error(error, "write", self.url, key)
-        self._sync_parent(key)
-        return version
+        return self._write(key, value, os.replace)
 
     def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Version:
-        temporary, version = self._write_temporary(key, value)
-        try:
+        def place(temporary: str, path: str) -> None:
             with self._lock:
-                there = self._stat(key)
-                found = None if there is None else there.version
-                if found != (None if isinstance(expect, Absent) else expect):
-                    raise self._conflict(key, expect, found)
+                self._check_version(key, expect)
                 if isinstance(expect, Absent):
-                    self._link(temporary, key)
+                    self._link(temporary, path, key)
                 else:
-                    os.replace(temporary, self._base + key)
-        except OSError as error:
-            raise_backend_error(error, "write", self.url, key)
-        finally:
-            _unlink(temporary)
-        self._sync_parent(key)
-        return version
+                    os.replace(temporary, path)
 
-    def _link(self, temporary: str, key: str) -> None:
+        self._check_version(key, expect)  # a lost cause writes nothing, and makes no directory
+        return self._write(key, value, place)
+
+    def _check_version(self, key: str, expect: Version | Literal[Absent.ABSENT]) -> None:
+        there = self._stat(key)
+        found = None if there is None else there.version
+        if found != (None if isinstance(expect, Absent) else expect):
+            raise self._conflict(key, expect, found)
+
+    def _link(self, temporary: str, path: str, key: str) -> None:
         """Give a file its name unless there is one, which holds against plain writers too."""
         try:
-            os.link(temporary, self._base + key)
+            os.link(temporary, path)
         except FileExistsError:
-            there = self._stat(key)
-            raise self._conflict(key, Absent.ABSENT, there and there.version) from None
+            self._check_version(key, Absent.ABSENT)
+            raise IsADirectoryError(errno.EISDIR, "what is there is not a value") from None
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
                 raise
-            os.rename(temporary, self._base + key)  # no hard links here: the lock has to do
+            os.rename(temporary, path)  # no hard links here: the lock has to do
+        else:
+            os.unlink(temporary)
 
-    def _write_temporary(self, key: str, value: Any) -> tuple[str, Version]:
-        """Write a value to a new file beside its place; return the file and its version."""
+    def _write(self, key: str, value: Any, place: Callable[[str, str], None]) -> Version:
+        """Write a value to a new file beside its place, and put it there; return its version."""
         if is_temporary(key):
             raise UnsupportedOperationError(
                 f"{self.url} keeps names like {key!r} for its temporary files; use another key",
                 store=self.url,
                 key=key,
             )
-        directory = os.path.dirname(self._base + key)
-        temporary = os.path.join(directory, temporary_name())
+        directory = key.rpartition("/")[0]
+        temporary = os.path.join(self._base + directory, temporary_name())
         try:
-            descriptor = self._create(temporary, directory, key)
-            try:
-                write_all(descriptor, value)
-                now = time.time_ns()
-                # the kernel's clock ticks too slowly to tell two quick writes apart
-                os.utime(descriptor if os.utime in os.supports_fd else temporary, ns=(now, now))
-                if self._durable:
-                    os.fsync(descriptor)
-                there = os.fstat(descriptor)
-            except BaseException:
-                _unlink(temporary)
-                raise
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise_backend_error(error, "write", self.url, key)
-        return temporary, _version(there)
+            for _ in range(_ATTEMPTS):
+                try:
+                    self._enter(directory)
+                    version = self._write_file(temporary, value)
+                    place(temporary, self._base + key)
+                    break
+                except FileNotFoundError:  # no directory yet, or deleted with what was in it
+                    _unlink(temporary)
+                    self._make_directory(directory)
+            else:
+                raise OSError(errno.ENOENT, "the directory is removed as often as it is made")
+            if self._durable:
+                sync_directory(self._base + directory)
+        except BaseException as error:
+            _unlink(temporary)
+            self._prune(directory)
+            if isinstance(error, OSError) and not isinstance(error, ZarrStoreError):
+                raise_backend_error(error, "write", self.url, key)
+            raise
+        return version
 
-    def _create(self, path: str, directory: str, key: str) -> int:
-        for _ in range(100):
-            try:
-                if not self._is_contained(directory):
-                    raise OSError(errno.ELOOP, "a symbolic link in the store is not followed")
-                return os.open(path, _CREATE, 0o666)
-            except FileNotFoundError:
-                self._make_directory(directory)
-        raise OSError(errno.ENOENT, "the directory is removed as often as it is made")
+    def _write_file(self, path: str, value: Any) -> Version:
+        descriptor = os.open(path, _CREATE, 0o666)
+        try:
+            write_all(descriptor, value)
+            now = time.time_ns()
+            # the kernel's clock ticks too slowly to tell two quick writes apart
+            os.utime(descriptor if os.utime in os.supports_fd else path, ns=(now, now))
+            if self._durable:
+                os.fsync(descriptor)
+            return _version(os.fstat(descriptor))
+        finally:
+            os.close(descriptor)
 
     def _make_directory(self, directory: str) -> None:
+        path = self._base + directory if directory else self._root
         missing = []
-        while directory != self._root and not os.path.lexists(directory):
-            missing.append(directory)
-            directory = os.path.dirname(directory)
-        if directory == self._root:
-            os.makedirs(directory, exist_ok=True)
-        elif not self._is_contained(directory):
-            raise OSError(errno.ELOOP, "a symbolic link in the store is not followed")
+        while not os.path.lexists(path):
+            missing.append(path)
+            path = os.path.dirname(path)
         for path in reversed(missing):
             try:
                 os.mkdir(path)
             except FileExistsError:
-                continue
+                pass
+            except FileNotFoundError:  # its parent was removed meanwhile: the writer tries again
+                return
             if self._durable:
                 sync_directory(os.path.dirname(path))
 
-    def _sync_parent(self, key: str) -> None:
-        if self._durable:
-            try:
-                sync_directory(os.path.dirname(self._base + key))
-            except OSError as error:
-                raise_backend_error(error, "sync", self.url, key)
-
     def _delete(self, key: str) -> None:
         path = self._base + key
-        directory = os.path.dirname(path)
+        directory = key.rpartition("/")[0]
         try:
-            if is_temporary(key) or not self._is_contained(directory):
-                return
-            if not stat_module.S_ISREG(os.lstat(path).st_mode):
+            self._enter(directory)
+            if is_temporary(key) or not stat_module.S_ISREG(os.lstat(path).st_mode):
                 return
             os.unlink(path)
             if self._durable:
-                sync_directory(directory)
+                sync_directory(self._base + directory)
         except OSError as error:
             if error.errno in _MISSING:
                 return
@@ -337,24 +337,23 @@ class LocalStore(BlockingStore):
 
     def _prune(self, directory: str) -> None:
         """Remove directories that are empty now, up to the root."""
-        while directory != self._root:
+        while directory:
             try:
-                os.rmdir(directory)
+                os.rmdir(self._base + directory)
             except OSError:
                 return
-            self._contained.pop(directory, None)
-            directory = os.path.dirname(directory)
+            self._entered.pop(directory, None)
+            directory = directory.rpartition("/")[0]
 
     def _delete_dir(self, prefix: str) -> None:
-        top = os.path.join(self._root, prefix.rstrip("/"))
+        directory = prefix.rstrip("/")
         try:
-            if self._is_contained(os.path.normpath(top)):
-                self._remove_below(top)
+            self._enter(directory)
+            self._remove_below(self._base + directory)
         except OSError as error:
             if error.errno not in _MISSING:
                 raise_backend_error(error, "delete", self.url, prefix)
-        if prefix:
-            self._prune(os.path.normpath(top))
+        self._prune(directory)
 
     def _remove_below(self, directory: str) -> None:
         with os.scandir(directory) as entries:
@@ -376,16 +375,14 @@ class LocalStore(BlockingStore):
     def _list_dir(self, prefix: str) -> Iterator[str]:
         return self._walk(prefix, recurse=False)
 
-    def _walk(self, prefix: str, recurse: bool) -> Iterator[str]:
+    def _walk(self, prefix: str, recurse: bool) -> Iterator[str]:  # noqa: C901
         """Yield keys below a prefix, or the names one level below it."""
         pending = [prefix]
         while pending:
             below = pending.pop()
             try:
-                if below == prefix and not self._is_contained(
-                    os.path.normpath(self._base + below)
-                ):
-                    return
+                if below == prefix:
+                    self._enter(below[:-1])
                 with os.scandir(self._base + below) as entries:
                     for entry in entries:
                         name = entry.name
@@ -423,12 +420,15 @@ def _read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
     return done
 
 
-def _read_exactly(descriptor: int, offset: int, size: int) -> bytes:
-    data = _pread(descriptor, size, offset) if size else b""
+def _read(descriptor: int, offset: int, size: int) -> Buffer:
+    data = _pread(descriptor, min(size, _ONE_READ), offset) if size else b""
     if len(data) == size:
         return data
     value = bytearray(size)  # beyond what one system call reads, or cut meanwhile
-    return bytes(memoryview(value)[: _read_into(descriptor, memoryview(value), offset)])
+    value[: len(data)] = data
+    rest = memoryview(value)[len(data) :]
+    count = _read_into(descriptor, rest, offset + len(data)) if data else 0
+    return memoryview(value)[: len(data) + count].toreadonly()
 
 
 def _pread(descriptor: int, size: int, offset: int) -> bytes:
@@ -439,7 +439,5 @@ def _pread(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def _unlink(path: str) -> None:
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
