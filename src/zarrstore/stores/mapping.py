@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from zarrstore.abc import BlockingStore
@@ -61,10 +62,8 @@ class MappingStore(BlockingStore):
         self._mapping[key] = value
 
     def _delete(self, key: str) -> None:
-        try:
+        with suppress(KeyError):
             del self._mapping[key]
-        except KeyError:
-            pass
 
     def _list(self, prefix: str) -> Iterator[str]:
         for key in list(self._mapping):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
-from collections.abc import Iterator, MutableMapping
-from datetime import datetime, timezone
-from typing import Any, Literal
+from collections.abc import Iterator, MutableMapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
 
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, resolve
@@ -21,8 +21,8 @@ __all__ = ["MemoryStore"]
 class _Data:
     """A dict, and what is known of its values: shared by every store over that dict."""
 
-    _all: weakref.WeakValueDictionary[int, _Data] = weakref.WeakValueDictionary()
-    _named: weakref.WeakValueDictionary[str, _Data] = weakref.WeakValueDictionary()
+    _all: ClassVar[weakref.WeakValueDictionary[int, _Data]] = weakref.WeakValueDictionary()
+    _named: ClassVar[dict[str, _Data]] = {}
     _making = ForkSafeLock()
 
     def __init__(self, values: MutableMapping[str, Any], name: str | None) -> None:
@@ -51,7 +51,9 @@ class _Data:
 
     def record(self, key: str, value: object) -> Version:
         version = f"{next(self._counter):x}"
-        self._written[key] = value, version, datetime.now(timezone.utc)
+        if len(self._written) > 2 * len(self.values) + 64:
+            self._written = {key: self._written[key] for key in self._written if key in self.values}
+        self._written[key] = value, version, datetime.now(UTC)
         return version
 
     def known(self, key: str, value: object) -> tuple[Version, datetime]:
@@ -75,8 +77,8 @@ class MemoryStore(BlockingStore):
         The data itself, empty or not: what is written appears there, as ``bytes``, and what is
         put there may be any bytes-like object. A new dict by default.
     name : str, optional
-        Two stores of one name share their data, as ``memory://name`` does, for as long as one
-        of them exists.
+        Two stores of one name share their data, as ``memory://name`` does, until this process
+        ends; ``clear()`` frees it.
     read_only : bool, default False
 
     Notes
@@ -127,9 +129,16 @@ class MemoryStore(BlockingStore):
         value = self._data.values.get(key)
         if value is None:
             return None
-        view = memoryview(value).cast("B")
-        start, stop = resolve(byte_range, view.nbytes)
-        return bytes(view[start:stop])
+        if type(value) is not bytes:
+            value = memoryview(value).tobytes()
+        start, stop = resolve(byte_range, len(value))
+        return value[start:stop]
+
+    def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> Any:
+        return [
+            self._get(key) if byte_range is None else self._get_range(key, byte_range)
+            for key, byte_range in requests
+        ]
 
     def _stat(self, key: str) -> Stat | None:
         with self._data.lock:
@@ -140,7 +149,7 @@ class MemoryStore(BlockingStore):
         return Stat(memoryview(value).nbytes, version, modified)
 
     def _exists(self, key: str) -> bool:
-        return key in self._data.values
+        return self._data.values.get(key) is not None
 
     def _set(self, key: str, value: bytes) -> Version:
         data = self._writable()
@@ -163,9 +172,21 @@ class MemoryStore(BlockingStore):
             data.values.pop(key, None)
             data.forget(key)
 
+    def _set_many(self, items: Sequence[tuple[str, bytes]]) -> None:
+        for key, value in items:
+            self._set(key, value)
+
+    def _delete_dir(self, prefix: str) -> None:
+        for key in self._list(prefix):
+            self._delete(key)
+
     def _list(self, prefix: str) -> Iterator[str]:
         keys = list(self._data.values)
-        return (key for key in keys if key.startswith(prefix)) if prefix else iter(keys)
+        return (key for key in keys if isinstance(key, str) and key.startswith(prefix))
+
+    def _getsize_prefix(self, prefix: str) -> int:
+        values = (self._data.values.get(key) for key in self._list(prefix))
+        return sum(memoryview(value).nbytes for value in values if value is not None)
 
     def _writable(self) -> _Data:
         if self._data.pid != os.getpid():
