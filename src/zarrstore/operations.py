@@ -235,7 +235,7 @@ def _frozen(value: Any) -> Buffer | None:
         return value
     if type(value) is memoryview and value.readonly and value.format == "B" and value.ndim == 1:
         return value
-    return bytes(value)
+    return memoryview(value).tobytes()  # bytes() takes a number, or an array of one, for a length
 
 
 class Readable(Operations):
