@@ -276,14 +276,16 @@ class LocalStore(BlockingStore):
                     place(temporary, self._base + key)
                     break
                 except FileNotFoundError:  # no directory yet, or deleted with what was in it
-                    _unlink(temporary)
+                    with suppress(FileNotFoundError):
+                        os.unlink(temporary)
                     self._make_directory(directory)
             else:
                 raise OSError(errno.ENOENT, "the directory is removed as often as it is made")
             if self._durable:
                 sync_directory(self._base + directory)
         except BaseException as error:
-            _unlink(temporary)
+            with suppress(OSError):  # where the file could not be made, as a rule
+                os.unlink(temporary)
             self._prune(directory)
             if isinstance(error, OSError) and not isinstance(error, ZarrStoreError):
                 raise_backend_error(error, "write", self.url, key)
@@ -365,7 +367,8 @@ class LocalStore(BlockingStore):
                     except OSError:  # a writer was there meanwhile, or a link is in it
                         continue
                 elif entry.is_file(follow_symlinks=False):
-                    _unlink(entry.path)
+                    with suppress(FileNotFoundError):
+                        os.unlink(entry.path)
         if self._durable:
             sync_directory(directory)
 
@@ -436,8 +439,3 @@ def _pread(descriptor: int, size: int, offset: int) -> bytes:
         return os.pread(descriptor, size, offset)
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.read(descriptor, size)
-
-
-def _unlink(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
