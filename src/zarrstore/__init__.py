@@ -1,1 +1,135 @@
-"""Zarr stores for Python: one asyncio `Store` for every backend, opened from a string."""
+"""Zarr stores for Python: one asyncio `Store` for every backend, opened from a string.
+
+>>> import zarrstore
+>>> array = zarrstore.create_array("memory://first", shape=(4, 4), dtype="int32", chunks=(2, 2))
+>>> array[1:3, 1:3] = 7
+>>> zarrstore.open("memory://first", mode="r")[2]
+array([0, 7, 7, 0], dtype=int32)
+
+Names are imported when they are first used: ``import zarrstore`` alone is quick, and loads
+neither numpy nor fsspec.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "zarrstore.abc": (
+        "ABSENT",
+        "BlockingStore",
+        "Capability",
+        "OffsetByteRequest",
+        "RangeByteRequest",
+        "Stat",
+        "Store",
+        "SuffixByteRequest",
+    ),
+    "zarrstore.errors": (
+        "AccessDeniedError",
+        "BackendError",
+        "ConflictError",
+        "CorruptDataError",
+        "InvalidKeyError",
+        "KeyNotFoundError",
+        "MetadataError",
+        "NodeExistsError",
+        "NodeNotFoundError",
+        "NotShareableError",
+        "ReadOnlyError",
+        "StoreClosedError",
+        "StoreURLError",
+        "UnsupportedOperationError",
+        "ZarrStoreError",
+    ),
+    "zarrstore.hierarchy.array": ("Array", "AsyncArray"),
+    "zarrstore.hierarchy.group": ("AsyncGroup", "Group"),
+    "zarrstore.hierarchy.opening": (
+        "create_array",
+        "create_group",
+        "open",
+        "open_array",
+        "open_group",
+        "open_store",
+    ),
+    "zarrstore.runtime": ("limits",),
+    "zarrstore.stores.local": ("LocalStore",),
+    "zarrstore.stores.mapping": ("MappingStore",),
+    "zarrstore.stores.memory": ("MemoryStore",),
+    "zarrstore.stores.remote": ("RemoteStore",),
+    "zarrstore.stores.wrappers.base": ("WrapperStore",),
+    "zarrstore.stores.wrappers.latency": ("LatencyStore",),
+    "zarrstore.stores.wrappers.logging": ("LoggingStore",),
+    "zarrstore.stores.wrappers.prefix": ("PrefixStore",),
+    "zarrstore.stores.zip": ("ZipStore",),
+    "zarrstore.sync": ("SyncStore",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES = ("aio",)
+
+__version__ = "0.1.0.dev0"
+__all__ = [*sorted([*_HOME, *_MODULES]), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"zarrstore.{name}")
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'zarrstore' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if TYPE_CHECKING:
+    from zarrstore import aio as aio
+    from zarrstore.abc import ABSENT as ABSENT
+    from zarrstore.abc import BlockingStore as BlockingStore
+    from zarrstore.abc import Capability as Capability
+    from zarrstore.abc import OffsetByteRequest as OffsetByteRequest
+    from zarrstore.abc import RangeByteRequest as RangeByteRequest
+    from zarrstore.abc import Stat as Stat
+    from zarrstore.abc import Store as Store
+    from zarrstore.abc import SuffixByteRequest as SuffixByteRequest
+    from zarrstore.errors import AccessDeniedError as AccessDeniedError
+    from zarrstore.errors import BackendError as BackendError
+    from zarrstore.errors import ConflictError as ConflictError
+    from zarrstore.errors import CorruptDataError as CorruptDataError
+    from zarrstore.errors import InvalidKeyError as InvalidKeyError
+    from zarrstore.errors import KeyNotFoundError as KeyNotFoundError
+    from zarrstore.errors import MetadataError as MetadataError
+    from zarrstore.errors import NodeExistsError as NodeExistsError
+    from zarrstore.errors import NodeNotFoundError as NodeNotFoundError
+    from zarrstore.errors import NotShareableError as NotShareableError
+    from zarrstore.errors import ReadOnlyError as ReadOnlyError
+    from zarrstore.errors import StoreClosedError as StoreClosedError
+    from zarrstore.errors import StoreURLError as StoreURLError
+    from zarrstore.errors import UnsupportedOperationError as UnsupportedOperationError
+    from zarrstore.errors import ZarrStoreError as ZarrStoreError
+    from zarrstore.hierarchy.array import Array as Array
+    from zarrstore.hierarchy.array import AsyncArray as AsyncArray
+    from zarrstore.hierarchy.group import AsyncGroup as AsyncGroup
+    from zarrstore.hierarchy.group import Group as Group
+    from zarrstore.hierarchy.opening import create_array as create_array
+    from zarrstore.hierarchy.opening import create_group as create_group
+    from zarrstore.hierarchy.opening import open as open
+    from zarrstore.hierarchy.opening import open_array as open_array
+    from zarrstore.hierarchy.opening import open_group as open_group
+    from zarrstore.hierarchy.opening import open_store as open_store
+    from zarrstore.runtime import limits as limits
+    from zarrstore.stores.local import LocalStore as LocalStore
+    from zarrstore.stores.mapping import MappingStore as MappingStore
+    from zarrstore.stores.memory import MemoryStore as MemoryStore
+    from zarrstore.stores.remote import RemoteStore as RemoteStore
+    from zarrstore.stores.wrappers.base import WrapperStore as WrapperStore
+    from zarrstore.stores.wrappers.latency import LatencyStore as LatencyStore
+    from zarrstore.stores.wrappers.logging import LoggingStore as LoggingStore
+    from zarrstore.stores.wrappers.prefix import PrefixStore as PrefixStore
+    from zarrstore.stores.zip import ZipStore as ZipStore
+    from zarrstore.sync import SyncStore as SyncStore

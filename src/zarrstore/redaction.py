@@ -1,10 +1,10 @@
-"""Keeping credentials out of reprs, messages and logs."""
+"""URLs for people to read: joined, and without credentials."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["redact"]
+__all__ = ["join_url", "redact"]
 
 _USERINFO = re.compile(
     # the second form is a password with a bare "/" in it, as some cloud secrets have
@@ -28,3 +28,16 @@ def redact(text: str) -> str:
     """
     text = _USERINFO.sub(lambda found: f"{found['scheme']}***@", text)
     return _SECRET.sub(lambda found: f"{found['name']}***", text)
+
+
+def join_url(url: str, path: str) -> str:
+    """Join a store's URL and the path of a node or key in it.
+
+    Examples
+    --------
+    >>> join_url("memory://x", "a/b"), join_url("file:///x.zip|zip:", "a")
+    ('memory://x/a/b', 'file:///x.zip|zip:a')
+    """
+    if not path:
+        return url
+    return url + path if url.endswith(("/", ":")) else f"{url}/{path}"

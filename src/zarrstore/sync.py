@@ -83,7 +83,7 @@ class SyncStore(MutableMapping[str, bytes]):
     def __reduce__(self) -> tuple[Any, ...]:
         return SyncStore, (self._store,)
 
-    def get(  # type: ignore[override]
+    def get(
         self, key: str, default: Any = None, *, byte_range: ByteRequest | None = None
     ) -> Any:
         """Return a value, or the part of it that a byte range asks for.

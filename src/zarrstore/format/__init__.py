@@ -1,0 +1,1 @@
+"""The Zarr format: documents, data types, chunk grids and keys, codecs. Pure: no I/O."""

@@ -1,0 +1,142 @@
+"""`compute`: work of the processor, asked for by a coroutine that must not be held up by it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zarrstore.runtime import is_inline, run_in_worker
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["compute", "cores"]
+
+T = TypeVar("T")
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Job:
+    """A call, and the future of the loop that waits for it."""
+
+    __slots__ = ("args", "ended", "error", "function", "result", "started", "turn")
+
+    def __init__(
+        self, turn: asyncio.Future[None], function: Callable[..., Any], args: tuple[Any, ...]
+    ) -> None:
+        self.turn = turn
+        self.function = function
+        self.args = args
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.started = False
+        self.ended = False
+
+    def run(self) -> None:
+        try:
+            self.result = self.function(*self.args)
+        except BaseException as error:  # noqa: BLE001 - passed on to who waits
+            self.error = error
+        self.ended = True
+
+
+class _Batches:
+    """Jobs in worker threads, as many threads as cores, each taking a batch at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[_Job] = deque()
+        self._workers = 0
+
+    def add(self, job: _Job) -> None:
+        with self._lock:
+            self._waiting.append(job)
+            if self._workers >= cores():
+                return
+            self._workers += 1
+        run_in_worker(self._work)
+
+    def remove(self, job: _Job) -> bool:
+        """Take a job back; tell whether it had not started."""
+        with self._lock:
+            if job.started:
+                return False
+            self._waiting.remove(job)
+            return True
+
+    def _take(self) -> list[_Job]:
+        with self._lock:
+            share = -(-len(self._waiting) // cores())
+            batch = [self._waiting.popleft() for _ in range(share)]
+            for job in batch:
+                job.started = True
+            if not batch:
+                self._workers -= 1
+            return batch
+
+    def _work(self) -> None:
+        while batch := self._take():
+            loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+            for job in batch:
+                job.run()
+                loops.setdefault(job.turn.get_loop(), []).append(job)
+            for loop, jobs in loops.items():
+                try:
+                    loop.call_soon_threadsafe(_tell, jobs)
+                except RuntimeError:  # that loop is closed, and who waited with it
+                    continue
+
+
+def _tell(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if not job.turn.done():
+            job.turn.set_result(None)
+
+
+_batches = _Batches()
+
+
+async def compute(function: Callable[..., T], *args: Any) -> T:
+    """Call a function that keeps a processor busy, and return what it returns.
+
+    Inline it is called at once. On an I/O loop it is called in a worker thread, together with
+    others that wait, and has ended when a cancellation is passed on.
+    """
+    if is_inline():
+        return function(*args)
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    job = _Job(loop.create_future(), function, args)
+    _batches.add(job)
+    try:
+        await job.turn
+    except asyncio.CancelledError:
+        if not _batches.remove(job):
+            while not job.ended:
+                try:
+                    await asyncio.sleep(0.001)
+                except asyncio.CancelledError:
+                    continue
+        raise
+    if job.error is not None:
+        raise job.error
+    result: T = job.result
+    return result
+
+
+def _after_fork_in_child() -> None:
+    _batches.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

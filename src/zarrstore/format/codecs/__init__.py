@@ -1,0 +1,1 @@
+"""Codecs, one module each; `pipeline` compiles a list of them."""

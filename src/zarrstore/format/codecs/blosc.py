@@ -1,0 +1,157 @@
+"""The ``blosc`` codec.
+
+Follows https://zarr-specs.readthedocs.io/en/latest/v3/codecs/blosc/index.html and, for the
+16-byte header, https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from numcodecs import blosc
+
+from zarrstore.errors import CorruptDataError, MetadataError
+from zarrstore.format.codecs.base import BytesCodec, decoded_size_differs, take
+from zarrstore.operations import Buffer
+
+__all__ = ["Blosc"]
+
+_COMPRESSORS = ("lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd")
+_SHUFFLES = {
+    "noshuffle": blosc.NOSHUFFLE,
+    "shuffle": blosc.SHUFFLE,
+    "bitshuffle": blosc.BITSHUFFLE,
+}
+_LARGEST_TYPESIZE = 255
+_HEADER = struct.Struct("<BBBBIII")
+
+
+class Blosc(BytesCodec):
+    """Compress with Blosc.
+
+    Parameters
+    ----------
+    cname : {"zstd", "lz4", "lz4hc", "blosclz", "zlib", "snappy"}, default "zstd"
+    clevel : int, default 5
+        From 0 (no compression) to 9 (smallest).
+    shuffle : {"noshuffle", "shuffle", "bitshuffle"}, default "shuffle"
+    typesize : int, optional
+        Bytes of an element, for shuffling; filled in from the array's data type.
+    blocksize : int, default 0
+        Bytes of a block; 0 leaves it to the library.
+
+    Examples
+    --------
+    >>> Blosc("lz4", clevel=1).configuration()["shuffle"]
+    'shuffle'
+    """
+
+    name = "blosc"
+
+    def __init__(
+        self,
+        cname: str = "zstd",
+        clevel: int = 5,
+        shuffle: str = "shuffle",
+        typesize: int | None = None,
+        blocksize: int = 0,
+    ) -> None:
+        if cname not in _COMPRESSORS:
+            raise MetadataError(f"codecs: blosc.cname is one of {_COMPRESSORS}, not {cname!r}")
+        if shuffle not in _SHUFFLES:
+            raise MetadataError(
+                f"codecs: blosc.shuffle is one of {tuple(_SHUFFLES)}, not {shuffle!r}"
+            )
+        for field, value, least, most in (
+            ("clevel", clevel, 0, 9),
+            ("typesize", 1 if typesize is None else typesize, 1, 2**31 - 1),
+            ("blocksize", blocksize, 0, 2**31 - 1),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise MetadataError(
+                    f"codecs: blosc.{field} is from {least} to {most}, not {value!r}"
+                )
+        self.cname = cname
+        self.clevel = clevel
+        self.shuffle = shuffle
+        self.typesize = typesize
+        self.blocksize = blocksize
+
+    @classmethod
+    def from_configuration(cls, configuration: Mapping[str, Any]) -> Blosc:
+        names = ("cname", "clevel", "shuffle", "typesize", "blocksize")
+        return cls(**take(configuration, cls.name, *names))
+
+    def configuration(self) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "typesize": self.typesize or 1,
+            "cname": self.cname,
+            "clevel": self.clevel,
+            "shuffle": self.shuffle,
+            "blocksize": self.blocksize,
+        }
+        return given
+
+    def for_itemsize(self, itemsize: int) -> Blosc:
+        """Return this codec with the size of an element filled in."""
+        if self.typesize is not None:
+            return self
+        return Blosc(self.cname, self.clevel, self.shuffle, itemsize, self.blocksize)
+
+    def encode(self, data: Buffer) -> bytes:
+        if len(data) > blosc.MAX_BUFFERSIZE:
+            raise ValueError(
+                f"blosc takes {blosc.MAX_BUFFERSIZE} bytes at most, and the chunk has "
+                f"{len(data)}; use smaller chunks or another compressor"
+            )
+        encoded: bytes = blosc.compress(
+            data,
+            self.cname.encode(),
+            self.clevel,
+            _SHUFFLES[self.shuffle],
+            self.blocksize,
+            typesize=min(self.typesize or 1, _LARGEST_TYPESIZE),
+        )
+        return encoded
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        decoded = bytearray(self._decoded_size(data, size, limit))
+        self._decompress(data, decoded)
+        return memoryview(decoded).toreadonly()
+
+    def decode_into(self, data: Buffer, out: memoryview) -> None:
+        self._decoded_size(data, out.nbytes, out.nbytes)
+        self._decompress(data, out)
+
+    def _decoded_size(self, data: Buffer, size: int | None, limit: int) -> int:
+        """Return the size that the header claims, once it is known to be sound.
+
+        The library believes its header: one that lies makes it write past the end.
+        """
+        if len(data) < _HEADER.size:
+            raise CorruptDataError(f"blosc data has {len(data)} bytes, too few for a header")
+        *_, decoded_size, _, encoded_size = _HEADER.unpack_from(data)
+        if encoded_size != len(data):
+            raise CorruptDataError(
+                f"blosc data claims to have {encoded_size} bytes, and has {len(data)}: truncated?"
+            )
+        if decoded_size > limit or (size is not None and decoded_size != size):
+            raise decoded_size_differs(self.name, limit if size is None else size, decoded_size)
+        return int(decoded_size)
+
+    def _decompress(self, data: Buffer, out: bytearray | memoryview) -> None:
+        try:
+            blosc.decompress(data, out)
+        except (RuntimeError, ValueError) as error:
+            raise CorruptDataError(
+                f"blosc data of {len(data)} bytes cannot be decoded: {error}"
+            ) from error
+
+    def encoded_size(self, size: int) -> None:  # noqa: ARG002
+        return None
+
+    def largest_encoded_size(self, size: int) -> int:
+        overhead: int = blosc.MAX_OVERHEAD
+        return size + overhead

@@ -1,0 +1,113 @@
+"""The ``zstd`` codec.
+
+Follows https://zarr-specs.readthedocs.io/en/latest/v3/codecs/zstd/index.html.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import zstandard
+
+from zarrstore.errors import CorruptDataError, MetadataError
+from zarrstore.format.codecs.base import BytesCodec, decoded_size_differs, take
+from zarrstore.operations import Buffer
+
+__all__ = ["Zstd"]
+
+
+class _Contexts(threading.local):
+    """Compression contexts of this thread: they are dear to make and not for sharing."""
+
+    def __init__(self) -> None:
+        self.compressors: dict[tuple[int, bool], zstandard.ZstdCompressor] = {}
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_contexts = _Contexts()
+
+
+class Zstd(BytesCodec):
+    """Compress with Zstandard.
+
+    Parameters
+    ----------
+    level : int, default 1
+        From -131072 (fastest) to 22 (smallest); 0 is the library's default.
+    checksum : bool, default False
+        Whether each chunk carries a checksum of its content.
+
+    Examples
+    --------
+    >>> Zstd(level=3).to_dict()
+    {'name': 'zstd', 'configuration': {'level': 3, 'checksum': False}}
+    """
+
+    name = "zstd"
+
+    def __init__(self, level: int = 1, checksum: bool = False) -> None:
+        if isinstance(level, bool) or not isinstance(level, int) or not -131072 <= level <= 22:
+            raise MetadataError(f"codecs: zstd.level is from -131072 to 22, not {level!r}")
+        if not isinstance(checksum, bool):
+            raise MetadataError(f"codecs: zstd.checksum is true or false, not {checksum!r}")
+        self.level = level
+        self.checksum = checksum
+
+    @classmethod
+    def from_configuration(cls, configuration: Mapping[str, Any]) -> Zstd:
+        given = take(configuration, cls.name, "level", "checksum")
+        return cls(given.get("level", 0), given.get("checksum", False))
+
+    def configuration(self) -> dict[str, Any]:
+        return {"level": self.level, "checksum": self.checksum}
+
+    def encode(self, data: Buffer) -> bytes:
+        wanted = self.level, self.checksum
+        compressor = _contexts.compressors.get(wanted)
+        if compressor is None:
+            compressor = _contexts.compressors[wanted] = zstandard.ZstdCompressor(
+                level=self.level or 3, write_checksum=self.checksum, write_content_size=True
+            )
+        return compressor.compress(data)
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> bytes:
+        try:
+            declared = zstandard.frame_content_size(data)
+            if declared == size and size != 0:
+                decoded = _contexts.decompressor.decompress(data, allow_extra_data=False)
+            else:
+                decoded = _decode_frames(data, limit)
+        except zstandard.ZstdError as error:
+            raise CorruptDataError(
+                f"zstd data of {len(data)} bytes cannot be decoded: {error}"
+            ) from error
+        if size is not None and len(decoded) != size:
+            raise decoded_size_differs(self.name, size, len(decoded))
+        return decoded
+
+    def encoded_size(self, size: int) -> None:  # noqa: ARG002
+        return None
+
+    def largest_encoded_size(self, size: int) -> int:
+        return size + (size >> 8) + 1024
+
+
+def _decode_frames(data: Buffer, limit: int) -> bytes:
+    """Decode frames that do not tell their size, or several, to ``limit`` bytes at most."""
+    reader = _contexts.decompressor.stream_reader(bytes(data), read_across_frames=True)
+    parts: list[bytes] = []
+    room = limit + 1
+    while room > 0 and (part := reader.read(min(room, 1 << 20))):
+        parts.append(part)
+        room -= len(part)
+    if room <= 0:
+        raise CorruptDataError(f"zstd data decodes to more than the {limit} bytes it may have")
+    if not parts and not _is_whole_empty_frame(data):
+        raise CorruptDataError("zstd data is truncated")
+    return b"".join(parts)
+
+
+def _is_whole_empty_frame(data: Buffer) -> bool:
+    return _contexts.decompressor.decompress(bytes(data), max_output_size=1) == b""

@@ -1,0 +1,128 @@
+"""Metadata documents of Zarr v3 as typed structs.
+
+Follows https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#metadata.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from zarrstore.errors import MetadataError
+from zarrstore.operations import Buffer
+
+__all__ = ["METADATA_KEY", "ArrayDocument", "Extension", "GroupDocument", "decode", "encode"]
+
+METADATA_KEY = "zarr.json"
+MAX_DIMENSIONS = 64
+
+Length = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Extension(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A named extension point: a codec, a chunk grid, a chunk key encoding."""
+
+    name: str
+    configuration: dict[str, Any] = {}
+    must_understand: bool = True
+
+
+Named = str | Extension
+
+
+class ArrayDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The ``zarr.json`` of an array."""
+
+    zarr_format: Literal[3]
+    node_type: Literal["array"]
+    shape: Annotated[tuple[Length, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
+    data_type: Named
+    chunk_grid: Named
+    chunk_key_encoding: Named
+    fill_value: Any
+    codecs: tuple[Named, ...]
+    attributes: dict[str, Any] = {}
+    dimension_names: tuple[str | None, ...] | None = None
+    storage_transformers: tuple[Named, ...] = ()
+    extra: dict[str, Any] = {}
+    """Members that are not understood and need not be; kept as they are."""
+
+
+class GroupDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The ``zarr.json`` of a group."""
+
+    zarr_format: Literal[3]
+    node_type: Literal["group"]
+    attributes: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    """Members that are not understood and need not be; kept as they are."""
+
+
+Document = ArrayDocument | GroupDocument
+T = TypeVar("T", ArrayDocument, GroupDocument)
+
+_KNOWN = {
+    "array": frozenset(ArrayDocument.__struct_fields__) - {"extra"},
+    "group": frozenset(GroupDocument.__struct_fields__) - {"extra"},
+}
+_CLASSES: dict[str, type[Document]] = {"array": ArrayDocument, "group": GroupDocument}
+
+
+def extension(named: Named) -> Extension:
+    """Return an extension given by its name alone as one with an empty configuration."""
+    return Extension(name=named) if isinstance(named, str) else named
+
+
+def decode(data: Buffer, key: str, store: str) -> Document:
+    """Read a metadata document.
+
+    Parameters
+    ----------
+    data : bytes-like
+    key, store : str
+        Where it comes from, for messages.
+
+    Raises
+    ------
+    MetadataError
+        If it is not JSON, or not a valid document; the message has the path of the field.
+    """
+    try:
+        raw = msgspec.json.decode(data)
+        if not isinstance(raw, dict):
+            raise MetadataError(f"the document is {type(raw).__name__}, not an object")
+        node_type = raw.get("node_type")
+        if raw.get("zarr_format") != 3 or node_type not in _CLASSES:
+            raise MetadataError(
+                "zarr_format must be 3 and node_type 'array' or 'group'; found "
+                f"{raw.get('zarr_format')!r} and {node_type!r}"
+            )
+        known = _KNOWN[node_type]
+        extra = {name: raw.pop(name) for name in list(raw) if name not in known}
+        for name, value in extra.items():
+            if name != "consolidated_metadata" and not (
+                isinstance(value, dict) and value.get("must_understand") is False
+            ):
+                raise MetadataError(f"{name}: a member that is not known here must be understood")
+        document: Document = msgspec.convert({**raw, "extra": extra}, _CLASSES[node_type])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MetadataError) as error:
+        raise MetadataError(
+            f"{key!r} in {store} is not a valid Zarr v3 document: {error}", store=store, key=key
+        ) from error
+    return document
+
+
+def encode(document: Document) -> bytes:
+    """Return a metadata document as indented JSON.
+
+    Raises
+    ------
+    TypeError
+        If the attributes cannot be written as JSON.
+    """
+    raw = msgspec.to_builtins(document, builtin_types=())
+    extra = raw.pop("extra", {})
+    raw.setdefault("attributes", {})
+    data: bytes = msgspec.json.encode({**raw, **extra})
+    return msgspec.json.format(data, indent=2)

@@ -1,0 +1,91 @@
+"""What the blocking and the asynchronous face of a node share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, Self, TypeVar
+
+from zarrstore.abc import Store
+from zarrstore.hierarchy.core import NodeCore
+
+__all__ = ["AsyncFace", "BlockingFace", "Face"]
+
+T = TypeVar("T")
+N = TypeVar("N", bound=NodeCore)
+
+
+class Face(Generic[N]):
+    """A node as users see it, blocking or asynchronous."""
+
+    def __init__(self, core: N, *, owns_store: bool = False) -> None:
+        self._core = core
+        self._owns_store = owns_store
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the node."""
+        return self._core.store
+
+    @property
+    def path(self) -> str:
+        """The path in the store, without ``/`` at its ends; ``""`` is the root."""
+        return self._core.path
+
+    @property
+    def name(self) -> str:
+        """The path with a ``/`` before it."""
+        return self._core.name
+
+    @property
+    def basename(self) -> str:
+        """The last segment of the path."""
+        return self._core.path.rpartition("/")[2]
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing raises `ReadOnlyError`."""
+        return self._core.store.read_only
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Face) or type(other) is not type(self):
+            return NotImplemented
+        return self.store == other.store and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.store, self.path))
+
+
+class BlockingFace(Face[N]):
+    """A node whose methods block."""
+
+    def _drive(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        return self._core.store._home.drive(function, *args)
+
+    def close(self) -> None:
+        """Close the store, if it was opened for this node; a store that was given stays open."""
+        if self._owns_store:
+            self._core.store.sync.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncFace(Face[N]):
+    """A node whose methods are coroutines."""
+
+    async def _run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        return await self._core.store._home.run(function, *args)
+
+    async def close(self) -> None:
+        """Close the store, if it was opened for this node; a store that was given stays open."""
+        if self._owns_store:
+            await self._core.store.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -1,0 +1,238 @@
+"""`Group` and `AsyncGroup`: a group in a store, blocking and asynchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Unpack, overload
+
+from zarrstore.errors import KeyNotFoundError
+from zarrstore.format.documents import GroupDocument
+from zarrstore.hierarchy.array import Array, AsyncArray
+from zarrstore.hierarchy.attributes import Attributes
+from zarrstore.hierarchy.core import ArrayCore, GroupCore
+from zarrstore.hierarchy.faces import AsyncFace, BlockingFace, Face
+from zarrstore.hierarchy.options import ArrayOptions
+
+__all__ = ["AsyncGroup", "Group", "async_face", "blocking_face"]
+
+
+class _GroupFacts(Face[GroupCore]):
+    """What is known of a group without reading more."""
+
+    @property
+    def metadata(self) -> GroupDocument:
+        """The metadata document."""
+        return self._core.document
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._core.url}>"
+
+    def _missing(self, name: str) -> KeyNotFoundError:
+        url = self._core.url
+        return KeyNotFoundError(f"no array or group {name!r} in {url}", store=url, key=name)
+
+
+def _drawn(root: str, nodes: list[tuple[int, str, ArrayCore | GroupCore]]) -> str:
+    """Draw nodes, given in order with their depth, as a tree of lines."""
+    lines: list[str] = []
+    open_below: set[int] = set()
+    for depth, name, node in reversed(nodes):
+        bars = "".join("│   " if level in open_below else "    " for level in range(depth))
+        elbow = "├── " if depth in open_below else "└── "
+        open_below = {level for level in open_below if level < depth} | {depth}
+        facts = f" {node.spec.shape} {node.spec.dtype.name}" if isinstance(node, ArrayCore) else ""
+        lines.append(f"{bars}{elbow}{name}{facts}")
+    return "\n".join([root, *reversed(lines)])
+
+
+class Group(_GroupFacts, BlockingFace[GroupCore]):
+    """A group in a store: a mapping from paths to arrays and groups.
+
+    Made by `zarrstore.create_group`, `zarrstore.open_group`, `zarrstore.open` and groups.
+
+    Examples
+    --------
+    >>> import zarrstore
+    >>> group = zarrstore.open_group()
+    >>> array = group.create_array("a/b", shape=3, dtype="int8")
+    >>> "a/b" in group, sorted(group), group["a/b"][:]
+    (True, ['a'], array([0, 0, 0], dtype=int8))
+    >>> print(group.tree())
+    /
+    └── a
+        └── b (3,) int8
+    """
+
+    def __getitem__(self, name: str) -> Array | Group:
+        node = self._drive(self._core.get, name)
+        if node is None:
+            raise self._missing(name)
+        return blocking_face(node)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the array or group of a name, or ``default``."""
+        node = self._drive(self._core.get, name)
+        return default if node is None else blocking_face(node)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._drive(self._core.get, name) is not None
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise self._missing(name)
+        self._drive(self._core.delete, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._drive(self._core.members))
+
+    def __len__(self) -> int:
+        return len(self._drive(self._core.members))
+
+    def keys(self) -> list[str]:
+        """Return the names one level below, sorted."""
+        return list(self)
+
+    def members(self) -> list[tuple[str, Array | Group]]:
+        """Return the nodes one level below, with their names, sorted."""
+        return [(name, blocking_face(node)) for name, node in self._drive(self._core.members)]
+
+    def create_array(
+        self, name: str, *, overwrite: bool = False, **options: Unpack[ArrayOptions]
+    ) -> Array:
+        """Create an array below this group: see `zarrstore.create_array`."""
+        return Array(self._drive(self._core.create_array, name, options, overwrite))
+
+    def create_group(
+        self,
+        name: str,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> Group:
+        """Create a group below this group: see `zarrstore.create_group`."""
+        return Group(self._drive(self._core.create_group, name, attributes, overwrite))
+
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes, as a mapping that writes through."""
+        core = self._core
+        return Attributes(
+            lambda: core.document.attributes, self.update_attributes, self._put_attributes
+        )
+
+    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Merge attributes into the stored ones, in one write."""
+        self._drive(self._core.update_attributes, attributes)
+
+    def _put_attributes(self, attributes: Mapping[str, Any]) -> None:
+        self._drive(self._core.put_attributes, attributes)
+
+    def tree(self) -> str:
+        """Return everything below, drawn as a tree."""
+        return _drawn(self.name, self._drive(self._core.walk))
+
+
+class AsyncGroup(_GroupFacts, AsyncFace[GroupCore]):
+    """A group in a store, for coroutines under asyncio or trio.
+
+    Made by the functions of `zarrstore.aio`. Usable from several event loops.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from zarrstore import aio
+    >>> async def main():
+    ...     group = await aio.open_group()
+    ...     await group.create_array("a", shape=3, dtype="int8")
+    ...     return await group.keys()
+    >>> asyncio.run(main())
+    ['a']
+    """
+
+    async def getitem(self, name: str) -> AsyncArray | AsyncGroup:
+        """Return the array or group of a name.
+
+        Raises
+        ------
+        KeyNotFoundError
+            If there is none.
+        """
+        node = await self._run(self._core.get, name)
+        if node is None:
+            raise self._missing(name)
+        return async_face(node)
+
+    async def get(self, name: str, default: Any = None) -> Any:
+        """Return the array or group of a name, or ``default``."""
+        node = await self._run(self._core.get, name)
+        return default if node is None else async_face(node)
+
+    async def contains(self, name: str) -> bool:
+        """Tell whether there is an array or group of a name."""
+        return await self._run(self._core.get, name) is not None
+
+    async def delitem(self, name: str) -> None:
+        """Delete an array or group and everything below it."""
+        if not await self.contains(name):
+            raise self._missing(name)
+        await self._run(self._core.delete, name)
+
+    async def keys(self) -> list[str]:
+        """Return the names one level below, sorted."""
+        return [name for name, _ in await self._run(self._core.members)]
+
+    async def members(self) -> list[tuple[str, AsyncArray | AsyncGroup]]:
+        """Return the nodes one level below, with their names, sorted."""
+        return [(name, async_face(node)) for name, node in await self._run(self._core.members)]
+
+    async def create_array(
+        self, name: str, *, overwrite: bool = False, **options: Unpack[ArrayOptions]
+    ) -> AsyncArray:
+        """Create an array below this group: see `zarrstore.create_array`."""
+        return AsyncArray(await self._run(self._core.create_array, name, options, overwrite))
+
+    async def create_group(
+        self,
+        name: str,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> AsyncGroup:
+        """Create a group below this group: see `zarrstore.create_group`."""
+        core = await self._run(self._core.create_group, name, attributes, overwrite)
+        return AsyncGroup(core)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """A copy of the attributes; `update_attributes` changes them."""
+        return dict(self._core.document.attributes)
+
+    async def update_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Merge attributes into the stored ones, in one write."""
+        await self._run(self._core.update_attributes, attributes)
+
+    async def tree(self) -> str:
+        """Return everything below, drawn as a tree."""
+        return _drawn(self.name, await self._run(self._core.walk))
+
+
+@overload
+def blocking_face(core: ArrayCore, *, owns_store: bool = ...) -> Array: ...
+@overload
+def blocking_face(core: GroupCore, *, owns_store: bool = ...) -> Group: ...
+def blocking_face(core: ArrayCore | GroupCore, *, owns_store: bool = False) -> Array | Group:
+    """Return the blocking face of a node."""
+    if isinstance(core, ArrayCore):
+        return Array(core, owns_store=owns_store)
+    return Group(core, owns_store=owns_store)
+
+
+@overload
+def async_face(core: ArrayCore, *, owns_store: bool = ...) -> AsyncArray: ...
+@overload
+def async_face(core: GroupCore, *, owns_store: bool = ...) -> AsyncGroup: ...
+def async_face(core: ArrayCore | GroupCore, *, owns_store: bool = False) -> AsyncArray | AsyncGroup:
+    """Return the asynchronous face of a node."""
+    if isinstance(core, ArrayCore):
+        return AsyncArray(core, owns_store=owns_store)
+    return AsyncGroup(core, owns_store=owns_store)

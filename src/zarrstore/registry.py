@@ -1,0 +1,343 @@
+"""What `open_store` accepts, and how a URL becomes a store.
+
+A URL is a root, ``scheme://...``, and any number of adapters after it, ``|name:path``
+(`ZEP 8 <https://zarr.dev/zeps/draft/ZEP0008.html>`_). Another package adds a scheme with an
+entry point of the group ``zarrstore.stores``, and an adapter with one of ``zarrstore.adapters``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, TypeAlias
+
+from zarrstore.abc import Store
+from zarrstore.errors import StoreURLError
+from zarrstore.redaction import redact
+from zarrstore.sync import SyncStore
+
+__all__ = ["OpenRequest", "StoreLike", "known_adapters", "known_schemes", "make_store"]
+
+StoreLike: TypeAlias = Any
+"""What `make_store` accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """What a scheme or an adapter is asked to open.
+
+    Parameters
+    ----------
+    url : str
+        The part of the URL that is this handler's: ``scheme://...`` or ``name:path``.
+    read_only : bool
+    storage_options : mapping
+        For the backend, as given by the user.
+    below : OpenRequest or None
+        For an adapter: what stands before the ``|``.
+    """
+
+    url: str
+    read_only: bool = False
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    below: OpenRequest | None = None
+
+    @property
+    def rest(self) -> str:
+        """The URL without its scheme (``scheme://`` or ``name:``)."""
+        return re.sub(r"\A[\w+.-]+:(//)?", "", self.url)
+
+    def open(self) -> Store:
+        """Open what this request asks for."""
+        if self.below is not None:
+            return _adapter(self)(self)
+        return _root(self)
+
+
+Handler: TypeAlias = Callable[[OpenRequest], Store]
+
+_SCHEME = re.compile(r"\A(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://")
+_ADAPTER = re.compile(r"\A(?P<name>[A-Za-z][A-Za-z0-9+.-]*):")
+_ALMOST_URL = re.compile(r"\A(?P<scheme>[a-z][a-z0-9+.-]+):/(?!/)")
+
+_INSTALL = {
+    "abfs": "azure",
+    "abfss": "azure",
+    "adl": "azure",
+    "az": "azure",
+    "gcs": "gcs",
+    "gs": "gcs",
+    "http": "http",
+    "https": "http",
+    "s3": "s3",
+    "s3a": "s3",
+}
+
+
+def _load(module: str, name: str) -> Any:
+    """Import a backend when it is first asked for."""
+    return getattr(importlib.import_module(f"zarrstore.stores.{module}"), name)
+
+
+def _open_memory(request: OpenRequest) -> Store:
+    name, _, path = request.rest.partition("/")
+    if not name:
+        raise StoreURLError(
+            f"{request.url!r} names no store: use 'memory://name', or None for a new one"
+        )
+    store: Store = _load("memory", "MemoryStore")(name=name, read_only=request.read_only)
+    return _below(store, path)
+
+
+def _open_file(request: OpenRequest) -> Store:
+    return _open_path(request.rest, request)
+
+
+def _open_path(path: str, request: OpenRequest) -> Store:
+    """Open a local path: a zip file, or a directory."""
+    if not path:
+        raise StoreURLError(f"{request.url!r} has an empty path; use '.' for this directory")
+    path = os.path.expanduser(path)
+    if path.rstrip("/").lower().endswith(".n5"):
+        raise StoreURLError(
+            f"{path!r} is an N5 container by its name, which is not supported; "
+            "give LocalStore(path) for a Zarr directory of that name"
+        )
+    if not os.path.isdir(path) and (path.lower().endswith(".zip") or _is_zip(path)):
+        _no_options(request, "a zip file")
+        return _open_zip_file(path, request.read_only)
+    durable = bool(request.storage_options.get("durable", False))
+    _no_options(request, "a local directory", "durable")
+    store: Store = _load("local", "LocalStore")(path, read_only=request.read_only, durable=durable)
+    return store
+
+
+def _is_zip(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    except OSError:
+        return False
+
+
+def _open_zip_file(path: str, read_only: bool) -> Store:
+    store: Store = _load("zip", "ZipStore")(path, mode="r" if read_only else "a")
+    return store
+
+
+def _no_options(request: OpenRequest, kind: str, *allowed: str) -> None:
+    unknown = sorted(set(request.storage_options) - set(allowed))
+    if unknown:
+        takes = f"takes only {', '.join(allowed)}" if allowed else "takes none"
+        raise TypeError(
+            f"storage_options {unknown} do not fit {redact(request.url)!r}: {kind} {takes}"
+        )
+
+
+def _open_fsspec(request: OpenRequest) -> Store:
+    store: Store = _load("remote", "RemoteStore").from_url(
+        request.url, dict(request.storage_options) or None, read_only=request.read_only
+    )
+    return store
+
+
+def _open_zip_adapter(request: OpenRequest) -> Store:
+    below = request.below or OpenRequest("")
+    if below.below is None and (local := _local_path(below.url)) is not None:
+        _no_options(below, "a zip file")
+        return _below(_open_zip_file(local, request.read_only), request.rest)
+    url, slash, key = below.url.rpartition("/")
+    if not slash or not key or url.endswith("/"):
+        raise StoreURLError(f"{redact(below.url)!r} before '|zip:' does not name a file")
+    parent = OpenRequest(url, True, below.storage_options, below.below)
+    return _below(_load("zip", "ZipStore").from_store(parent.open(), key), request.rest)
+
+
+def _local_path(url: str) -> str | None:
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        return os.path.expanduser(url)
+    return url[scheme.end() :] if scheme["scheme"] == "file" else None
+
+
+def _below(store: Store, path: str) -> Store:
+    if not path.strip("/"):
+        return store
+    view: Store = _load("wrappers.prefix", "PrefixStore")(store, path)
+    return view
+
+
+_SCHEMES: dict[str, Handler] = {"file": _open_file, "memory": _open_memory}
+_ADAPTERS: dict[str, Handler] = {"zip": _open_zip_adapter}
+
+
+def _plugins(group: str) -> dict[str, Any]:
+    """Return the entry points of other packages; a name that is there twice is an error."""
+    own = _SCHEMES if group == "zarrstore.stores" else _ADAPTERS
+    found: dict[str, Any] = {}
+    for point in entry_points(group=group):
+        there = found.get(point.name)
+        if point.name in own or (there is not None and there.value != point.value):
+            taken = "zarrstore itself" if there is None else there.value
+            raise StoreURLError(
+                f"two packages register {point.name!r} in {group}: {point.value} and {taken}; "
+                "uninstall one"
+            )
+        found[point.name] = point
+    return found
+
+
+def _plugin(group: str, name: str) -> Handler | None:
+    point = _plugins(group).get(name)
+    if point is None:
+        return None
+    loaded = point.load()
+    handler: Handler = getattr(loaded, "from_request", loaded)
+    return handler
+
+
+def known_schemes() -> list[str]:
+    """Return the URL schemes that can be opened here, fsspec's included."""
+    from fsspec.registry import available_protocols
+
+    return sorted({*_SCHEMES, *_plugins("zarrstore.stores"), *available_protocols()})
+
+
+def known_adapters() -> list[str]:
+    """Return the adapters that may stand after ``|`` in a URL."""
+    return sorted({*_ADAPTERS, *_plugins("zarrstore.adapters")})
+
+
+def _root(request: OpenRequest) -> Store:
+    found = _SCHEME.match(request.url)
+    if "::" in request.url:
+        return _open_fsspec(request)
+    if found is None:
+        return _open_path(request.url, request)
+    scheme = found["scheme"].lower()
+    handler = _SCHEMES.get(scheme) or _plugin("zarrstore.stores", scheme)
+    if handler is not None:
+        return handler(request)
+    _check_fsspec_scheme(scheme, redact(request.url))
+    return _open_fsspec(request)
+
+
+def _check_fsspec_scheme(scheme: str, shown: str) -> None:
+    from fsspec.registry import get_filesystem_class, known_implementations
+    from fsspec.registry import registry as loaded
+
+    if scheme not in loaded and scheme not in known_implementations:
+        raise StoreURLError(
+            f"unknown scheme {scheme!r} in {shown!r}; known are {', '.join(known_schemes())}; "
+            "a package adds one with an entry point of the group 'zarrstore.stores'"
+        )
+    try:
+        get_filesystem_class(scheme)
+    except ImportError as error:
+        extra = _INSTALL.get(scheme)
+        if extra is not None:
+            advice = f"pip install 'zarrstore[{extra}]'"
+        else:
+            advice = str(known_implementations.get(scheme, {}).get("err", error))
+        raise StoreURLError(f"{shown!r} needs a package that is not installed: {advice}") from error
+
+
+def _adapter(request: OpenRequest) -> Handler:
+    found = _ADAPTER.match(request.url)
+    name = found["name"].lower() if found else request.url
+    handler = _ADAPTERS.get(name) or _plugin("zarrstore.adapters", name)
+    if handler is None:
+        raise StoreURLError(
+            f"unknown adapter {request.url!r} after '|'; known are {', '.join(known_adapters())} "
+            "(as in 's3://bucket/x.zip|zip:inner/'); give a pathlib.Path for a local name that "
+            "has a '|' in it"
+        )
+    return handler
+
+
+def _parse(url: str, read_only: bool, storage_options: Mapping[str, Any]) -> OpenRequest:
+    almost = _ALMOST_URL.match(url)
+    if almost is not None and (almost["scheme"] in _SCHEMES or almost["scheme"] in _INSTALL):
+        scheme = almost["scheme"]
+        raise StoreURLError(
+            f"{redact(url)!r} is neither a path nor a URL: did you mean "
+            f"{redact(scheme + '://' + url[almost.end() :])!r}?"
+        )
+    first, *adapters = url.split("|")
+    request = OpenRequest(first, read_only, storage_options)
+    for adapter in adapters:
+        request = OpenRequest(adapter, read_only, {}, request)
+    return request
+
+
+def make_store(
+    store_like: StoreLike = None,
+    *,
+    read_only: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Store:
+    """Return the store that a URL, path, mapping or other object stands for, without I/O.
+
+    Parameters
+    ----------
+    store_like : optional
+        A `Store` or its blocking face; a path or ``file://`` URL (a directory, or a zip file);
+        ``memory://name``; a URL of any fsspec scheme, chains included; a pipeline such as
+        ``s3://bucket/x.zip|zip:inner/``; ``None`` for a new `MemoryStore`; a dict or any
+        mutable mapping; an ``FSMap``, a ``UPath``, or ``(filesystem, path)`` of fsspec.
+    read_only : bool, default False
+        If true, a store that is given is viewed read-only.
+    storage_options : mapping, optional
+        Options of the backend, for URLs and paths only.
+
+    Raises
+    ------
+    StoreURLError
+        If a URL has an unknown scheme or adapter, or one whose package is not installed.
+    TypeError
+        If the object is of no kind that is accepted.
+    """
+    if isinstance(store_like, os.PathLike) and not hasattr(store_like, "storage_options"):
+        store_like = os.fspath(store_like)
+        if isinstance(store_like, str):
+            return _open_path(store_like, OpenRequest(store_like, read_only, storage_options or {}))
+    if isinstance(store_like, str):
+        return _parse(store_like, read_only, storage_options or {}).open()
+    if storage_options:
+        raise TypeError(
+            "storage_options go with a URL or a path, not with "
+            f"{type(store_like).__name__}; give them to the store itself"
+        )
+    store = _from_object(store_like, read_only)
+    return store.with_read_only() if read_only and not store.read_only else store
+
+
+def _from_object(given: Any, read_only: bool) -> Store:
+    if isinstance(given, Store):
+        return given
+    if isinstance(given, SyncStore) and isinstance(given.store, Store):
+        return given.store
+    store: Store
+    if given is None or isinstance(given, dict):
+        store = _load("memory", "MemoryStore")(given, read_only=read_only)
+    elif hasattr(given, "fs") and hasattr(given, "path") and hasattr(given, "storage_options"):
+        if not given.protocol or given.protocol in ("file", "local"):
+            return _open_path(os.fspath(given), OpenRequest(os.fspath(given), read_only))
+        store = _load("remote", "RemoteStore").from_upath(given, read_only=read_only)
+    elif hasattr(given, "fs") and hasattr(given, "root") and isinstance(given, MutableMapping):
+        store = _load("remote", "RemoteStore").from_mapper(given, read_only=read_only)
+    elif isinstance(given, MutableMapping):
+        store = _load("mapping", "MappingStore")(given, read_only=read_only)
+    elif isinstance(given, tuple) and len(given) == 2 and hasattr(given[0], "protocol"):
+        store = _load("remote", "RemoteStore")(given[0], given[1], read_only=read_only)
+    else:
+        raise TypeError(
+            f"cannot open a store from {type(given).__name__}; accepted are a Store, a path or "
+            "URL string, a pathlib.Path, None (a new MemoryStore), a dict or MutableMapping, an "
+            "FSMap, a UPath, and a tuple (fsspec filesystem, path)"
+        )
+    return store
