@@ -1,1 +1,27 @@
-"""Conformance kit."""
+"""The conformance kit: what every store has to do, as tests for its author.
+
+>>> from zarrstore.stores.memory import MemoryStore
+>>> from zarrstore_testing import StoreTests, check_store
+>>> class TestMemoryStore(StoreTests):          # in a test module, run by pytest
+...     def make_store(self):
+...         return MemoryStore()
+>>> report = check_store(MemoryStore, behaviours=["delete_is_idempotent"])
+>>> report.ok
+True
+"""
+
+from zarrstore_testing.behaviour import Behaviour, Options
+from zarrstore_testing.contract import registry
+from zarrstore_testing.running import ConformanceError, Report, Result, check_store
+from zarrstore_testing.suite import StoreTests
+
+__all__ = [
+    "Behaviour",
+    "ConformanceError",
+    "Options",
+    "Report",
+    "Result",
+    "StoreTests",
+    "check_store",
+    "registry",
+]

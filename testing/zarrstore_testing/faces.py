@@ -1,0 +1,264 @@
+"""The faces of a store: asyncio, trio and blocking, made alike so that a check is written once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+import anyio
+import trio
+
+from zarrstore.abc import Capability, Store
+from zarrstore_testing.behaviour import Failed
+from zarrstore_testing.log import Log, plain, shown
+
+__all__ = ["FACES", "AsyncioFace", "BlockingFace", "Face", "TrioFace", "drive"]
+
+T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
+
+LISTINGS = frozenset(("list", "list_prefix", "list_dir"))
+OPERATIONS = LISTINGS | frozenset(
+    (
+        "get", "get_ranges", "get_many", "get_into", "exists", "stat", "getsize",
+        "getsize_prefix", "set", "set_if_not_exists", "set_many", "delete", "delete_dir",
+        "clear", "is_empty", "close",
+    )
+)  # fmt: skip
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits to its end, in this thread and without an event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a check awaited an event loop while it ran over the blocking face")
+
+
+class Face(ABC):
+    """A store through one of its faces.
+
+    Each operation of the store is a coroutine method here (``await face.get("a")``), whichever
+    the face; the three that list return an asynchronous iterator. All are written to the log.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, store: Store, log: Log) -> None:
+        self.store = store
+        self.log = log
+
+    @classmethod
+    @abstractmethod
+    def run(cls, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function as this face needs it."""
+
+    @abstractmethod
+    async def _call(self, operation: str, *args: Any, **kwargs: Any) -> Any: ...
+
+    @abstractmethod
+    def _iterate(self, operation: str, *args: Any) -> AsyncIterator[str]: ...
+
+    @abstractmethod
+    async def together(self, functions: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        """Run coroutine functions at the same time; return what each returned or raised."""
+
+    @abstractmethod
+    async def __aenter__(self) -> object: ...
+
+    @abstractmethod
+    async def __aexit__(self, *error: object) -> bool | None: ...
+
+    def over(self, store: Store) -> Face:
+        """Return another store through the same face."""
+        return type(self)(store, self.log)
+
+    def can(self, capability: Capability) -> bool:
+        """Tell whether the store has a capability."""
+        return capability in self.store.capabilities
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        if operation in LISTINGS:
+            return partial(self.iterate, operation)
+        if operation in OPERATIONS:
+            return partial(self.call, operation)
+        raise AttributeError(operation)
+
+    async def call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        """Call an operation; one that lists returns the list."""
+        done = self.log.operation(operation, args, kwargs)
+        try:
+            if operation in LISTINGS:
+                result: Any = [key async for key in self._iterate(operation, *args)]
+            else:
+                result = await self._call(operation, *args, **kwargs)
+        except BaseException as error:
+            done(f"raised {type(error).__name__}")
+            raise
+        done(f"-> {shown(result)}")
+        return result
+
+    def iterate(self, operation: str, *args: Any) -> AsyncIterator[str]:
+        """Return the iterator of an operation that lists."""
+        self.log.operation(operation, args, {})("-> an iterator")
+        return self._iterate(operation, *args)
+
+    async def gives(self, expected: Any, operation: str, *args: Any, **kwargs: Any) -> None:
+        """Fail unless an operation returns a value; buffers compare as their bytes."""
+        found = await self.call(operation, *args, **kwargs)
+        if plain(found) != expected:
+            raise Failed(
+                f"{operation}({self.log.arguments(args, kwargs)}) should have returned "
+                f"{shown(expected)}, and returned {shown(found)}"
+            )
+
+    async def lists(self, expected: Iterable[str], operation: str, *args: Any) -> None:
+        """Fail unless an operation that lists yields these, each once, in any order."""
+        found = await self.call(operation, *args)
+        wanted = sorted(expected)
+        if sorted(found) == wanted:
+            return
+        missing = sorted(set(wanted) - set(found))
+        extra = sorted(set(found) - set(wanted))
+        twice = sorted({key for key in found if found.count(key) > 1}) if len(found) < 5000 else []
+        faults = [
+            f"{what} {shown(keys)}"
+            for what, keys in (("missing", missing), ("not expected", extra), ("repeated", twice))
+            if keys
+        ]
+        raise Failed(
+            f"{operation}({self.log.arguments(args, {})}) should have listed {shown(wanted)}, "
+            f"and listed {shown(found)}: {'; '.join(faults)}"
+        )
+
+    async def raises(
+        self, expected: type[E] | tuple[type[E], ...], operation: str, *args: Any, **kwargs: Any
+    ) -> E:
+        """Fail unless an operation raises an error; return the error."""
+        kinds = expected if isinstance(expected, tuple) else (expected,)
+        names = " or ".join(kind.__name__ for kind in kinds)
+        called = f"{operation}({self.log.arguments(args, kwargs)})"
+        try:
+            found = await self.call(operation, *args, **kwargs)
+        except kinds as error:
+            return error
+        except Exception as error:
+            raise Failed(
+                f"{called} should have raised {names}, and raised {type(error).__name__}: {error}"
+            ) from error
+        raise Failed(f"{called} should have raised {names}, and returned {shown(found)}")
+
+
+class _AsyncFace(Face):
+    async def _call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        return await getattr(self.store, operation)(*args, **kwargs)
+
+    def _iterate(self, operation: str, *args: Any) -> AsyncIterator[str]:
+        keys: AsyncIterator[str] = getattr(self.store, operation)(*args)
+        return keys
+
+    async def together(self, functions: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        tasks = list(functions)
+        outcomes: list[Any] = [None] * len(tasks)
+
+        async def outcome(index: int) -> None:
+            try:
+                outcomes[index] = await tasks[index]()
+            except Exception as error:  # noqa: BLE001 - the caller judges it
+                outcomes[index] = error
+
+        async with anyio.create_task_group() as group:
+            for index in range(len(tasks)):
+                group.start_soon(outcome, index)
+        return outcomes
+
+    async def __aenter__(self) -> object:
+        return await self.store.__aenter__()
+
+    async def __aexit__(self, *error: object) -> bool | None:
+        await self.store.__aexit__(*error)
+        return None
+
+
+class AsyncioFace(_AsyncFace):
+    """The asynchronous methods, under asyncio."""
+
+    name = "asyncio"
+
+    @classmethod
+    def run(cls, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return asyncio.run(function())
+
+
+class TrioFace(_AsyncFace):
+    """The asynchronous methods, under trio."""
+
+    name = "trio"
+
+    @classmethod
+    def run(cls, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return trio.run(function)
+
+
+class _Forwarded(AsyncIterator[str]):
+    """A blocking iterator as an asynchronous one that never waits."""
+
+    def __init__(self, keys: Any) -> None:
+        self._keys = keys
+
+    async def __anext__(self) -> str:
+        for key in self._keys:
+            return str(key)
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self._keys.close()
+
+
+class BlockingFace(Face):
+    """The blocking methods of ``store.sync``."""
+
+    name = "sync"
+
+    @classmethod
+    def run(cls, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return drive(function())
+
+    async def _call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.store.sync, operation)(*args, **kwargs)
+
+    def _iterate(self, operation: str, *args: Any) -> AsyncIterator[str]:
+        return _Forwarded(getattr(self.store.sync, operation)(*args))
+
+    async def together(self, functions: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        tasks = list(functions)
+        barrier = threading.Barrier(len(tasks))
+
+        async def outcome(function: Callable[[], Awaitable[Any]]) -> Any:
+            barrier.wait(10)
+            try:
+                return await function()
+            except Exception as error:  # noqa: BLE001 - the caller judges it
+                return error
+
+        with ThreadPoolExecutor(len(tasks)) as threads:
+            return list(threads.map(lambda function: drive(outcome(function)), tasks))
+
+    async def __aenter__(self) -> object:
+        return self.store.sync.__enter__().store
+
+    async def __aexit__(self, *error: object) -> bool | None:
+        self.store.sync.__exit__(*error)
+        return None
+
+
+FACES: tuple[type[Face], ...] = (AsyncioFace, TrioFace, BlockingFace)
+"""What a check is run over."""

@@ -1,0 +1,57 @@
+"""What is checked of a capability that a store does not have: that it says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zarrstore.abc import ABSENT, Capability, Store
+from zarrstore.errors import UnsupportedOperationError
+from zarrstore_testing.case import Case
+
+__all__ = ["check_instead"]
+
+_CALLS: dict[Capability, list[tuple[Any, ...]]] = {
+    Capability.READ: [("get", "a"), ("exists", "a"), ("stat", "a"), ("getsize", "a")],
+    Capability.WRITE: [("set", "a", b"1"), ("set_many", {"a": b"1"})],
+    Capability.DELETE: [("delete", "a"), ("delete_dir", "a"), ("clear",)],
+    Capability.LIST: [
+        ("list",),
+        ("list_prefix", "a"),
+        ("list_dir", "a"),
+        ("is_empty", "a"),
+        ("getsize_prefix", "a"),
+    ],
+    Capability.CREATE_EXCLUSIVE: [("set_if_not_exists", "a", b"1")],
+    Capability.COMPARE_AND_SWAP: [],
+}
+
+
+def check_instead(case: Case, store: Store, missing: Capability) -> str:
+    """Check that a store refuses what it cannot do; return what was checked, in words."""
+    face = case.sync(store)
+    asynchronous = case.asyncio(store)
+    checked = []
+
+    async def refused(*call: Any, **kwargs: Any) -> None:
+        await face.raises(UnsupportedOperationError, *call, **kwargs)
+
+    for capability, calls in _CALLS.items():
+        if capability not in missing:
+            continue
+        for call in calls:
+            face.run(lambda call=call: refused(*call))  # type: ignore[misc]
+            asynchronous.run(
+                lambda call=call: asynchronous.raises(UnsupportedOperationError, *call)  # type: ignore[misc]
+            )
+            checked.append(f"{call[0]}()")
+    if Capability.CREATE_EXCLUSIVE in missing:
+        face.run(lambda: refused("set", "a", b"1", expect=ABSENT))
+        checked.append("set(expect=ABSENT)")
+    if Capability.COMPARE_AND_SWAP in missing:
+        face.run(lambda: refused("set", "a", b"1", expect="1"))
+        checked.append("set(expect=version)")
+    if Capability.SHARED in missing:
+        return "pickle_opens_the_same_data, which asks for NotShareableError in another process"
+    if Capability.READ not in missing and face.run(lambda: face.call("exists", "a")):
+        raise AssertionError("an operation that was refused wrote a value all the same")
+    return f"{', '.join(checked)} raise UnsupportedOperationError, and nothing is written"

@@ -1,0 +1,196 @@
+"""Listing: each key once, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from zarrstore.abc import Capability, Store
+from zarrstore_testing.behaviour import Failed, behaviour
+from zarrstore_testing.case import Case
+from zarrstore_testing.faces import FACES, Face, drive
+from zarrstore_testing.log import shown
+
+LIST = Capability.LIST
+BOTH = Capability.LIST | Capability.DELETE
+_TREE = ["zarr.json", "a/zarr.json", "a/c/0/0", "a/c/0/1", "a/c/1/0", "b/.zarray", "b/0.0", "e f/g"]
+
+
+async def _close(keys: Any) -> None:
+    close = getattr(keys, "aclose", None)
+    if close is not None:
+        await close()
+
+
+@behaviour("list yields every key, in full, each once", LIST)
+async def list_yields_every_key(face: Face) -> None:
+    await face.lists([], "list")
+    await face.set_many(dict.fromkeys(_TREE, b"1"))
+    await face.lists(_TREE, "list")
+    await face.lists(_TREE, "list")
+    await face.lists(_TREE, "list_prefix", "")
+
+
+@behaviour("list_prefix yields full keys under a prefix; of a missing prefix, nothing", LIST)
+async def list_prefix_yields_full_keys(face: Face) -> None:
+    await face.set_many(dict.fromkeys(_TREE, b"1"))
+    for prefix in ("a", "a/c", "a/c/0/", "b", "e f", "missing", "a/c/2", "zarr.json"):
+        wanted = [key for key in _TREE if key.startswith(prefix.rstrip("/") + "/")]
+        await face.lists(wanted, "list_prefix", prefix)
+
+
+@behaviour("list_dir yields the names one level below, of keys and prefixes, each once", LIST)
+async def list_dir_yields_children(face: Face) -> None:
+    await face.set_many(dict.fromkeys(_TREE, b"1"))
+    await face.lists(["zarr.json", "a", "b", "e f"], "list_dir")
+    await face.lists(["zarr.json", "a", "b", "e f"], "list_dir", "")
+    await face.lists(["zarr.json", "c"], "list_dir", "a")
+    await face.lists(["0", "1"], "list_dir", "a/c")
+    await face.lists(["0", "1"], "list_dir", "a/c/0/")
+    await face.lists([".zarray", "0.0"], "list_dir", "b")
+    await face.lists(["g"], "list_dir", "e f")
+
+
+@behaviour("list_dir of a missing prefix, or of a key, is nothing", LIST)
+async def list_dir_of_nothing(face: Face) -> None:
+    await face.lists([], "list_dir")
+    await face.lists([], "list_dir", "missing")
+    await face.set("a/b", b"1")
+    for prefix in ("missing", "a/b", "a/c/d", "b", "aa"):
+        await face.lists([], "list_dir", prefix)
+
+
+@behaviour("a prefix is gone with its last key", BOTH)
+async def prefix_goes_with_its_last_key(face: Face) -> None:
+    await face.set_many({"a/b/c": b"1", "a/b/d": b"2", "e": b"3"})
+    await face.delete("a/b/c")
+    await face.lists(["b"], "list_dir", "a")
+    await face.delete("a/b/d")
+    await face.lists([], "list_dir", "a")
+    await face.lists(["e"], "list_dir")
+    for prefix in ("a", "a/b"):
+        await face.gives(True, "is_empty", prefix)
+    await face.set("a", b"a key now")
+    await face.lists(["a", "e"], "list_dir")
+    await face.set("x/y", b"1")
+    await face.delete_dir("x/y")
+    await face.delete_dir("x")
+    await face.lists(["a", "e"], "list_dir")
+
+
+@behaviour("is_empty tells whether there is no key under a prefix", LIST)
+async def is_empty_tells(face: Face) -> None:
+    await face.gives(True, "is_empty", "")
+    await face.gives(True, "is_empty")
+    await face.set("a/b/c", b"")
+    for prefix, empty in (("", False), ("a", False), ("a/b/", False), ("a/b/c", True), ("b", True)):
+        await face.gives(empty, "is_empty", prefix)
+
+
+@behaviour("getsize_prefix is the sum of the sizes under a prefix; 0 if there are none", LIST)
+async def getsize_prefix_adds_up(face: Face) -> None:
+    await face.gives(0, "getsize_prefix", "")
+    await face.set_many({"a/b": b"12", "a/c/d": b"345", "a/c/e": b"", "ab": b"6", "f": b"7890"})
+    for prefix, size in (("", 10), ("a", 5), ("a/c/", 3), ("a/b", 0), ("missing", 0)):
+        await face.gives(size, "getsize_prefix", prefix)
+    await face.gives(10, "getsize_prefix")
+
+
+@behaviour("thousands of keys are all listed, each once: pages are asked for to the last", LIST)
+def many_keys_are_listed(case: Case, store: Store) -> None:
+    count = case.options.many_keys
+    keys = [f"m/{number}" for number in range(count - 50)] + [f"n/{i}/x" for i in range(50)]
+    blocking = case.sync(store)
+    drive(blocking.call("set_many", dict.fromkeys(keys, b"1")))
+    for kind in FACES:
+        face = kind(store, case.log)
+        kind.run(lambda face=face: face.lists(keys, "list"))  # type: ignore[misc]
+        kind.run(lambda face=face: face.lists(keys[:-50], "list_prefix", "m"))  # type: ignore[misc]
+        names = [key[2:] for key in keys[:-50]]
+        kind.run(lambda face=face, names=names: face.lists(names, "list_dir", "m"))  # type: ignore[misc]
+        kind.run(lambda face=face: face.lists(["m", "n"], "list_dir"))  # type: ignore[misc]
+    drive(blocking.gives(count, "getsize_prefix", ""))
+
+
+@behaviour("a key that is there throughout a listing appears, whatever comes or goes", BOTH)
+async def listing_while_keys_change(face: Face) -> None:
+    stay = {f"s/{number:03}" for number in range(60)}
+    leave = {f"l/{number:03}" for number in range(60)}
+    come = {f"c/{number:03}" for number in range(60)}
+    await face.set_many(dict.fromkeys(stay | leave, b"1"))
+    seen: list[str] = []
+    async for key in face.list():
+        seen.append(key)
+        if len(seen) in (1, 5, 20):
+            for gone in sorted(leave)[len(seen) : 2 * len(seen)]:
+                await face.delete(gone)
+            for new in sorted(come)[len(seen) : 2 * len(seen)]:
+                await face.set(new, b"2")
+            await face.set(sorted(stay)[len(seen)], b"changed")
+    if missed := sorted(stay - set(seen)):
+        raise Failed(f"list() left out {shown(missed)}, which were there from beginning to end")
+    if len(set(seen)) != len(seen):
+        raise Failed(f"list() yielded {len(seen) - len(set(seen))} keys twice")
+    if strange := sorted(set(seen) - stay - leave - come):
+        raise Failed(f"list() yielded {shown(strange)}, which never were there")
+
+
+@behaviour("deleting each key that is listed deletes them all", BOTH)
+async def deleting_while_listing(face: Face) -> None:
+    await face.set_many({f"a/{number % 5}/{number}": b"1" for number in range(100)})
+    async for key in face.list_prefix("a"):
+        await face.delete(key)
+    await face.lists([], "list")
+
+
+@behaviour("breaking off a listing early releases everything: the store goes on", LIST)
+async def listing_broken_off(face: Face) -> None:
+    keys = [f"a/{number}" for number in range(40)]
+    await face.set_many(dict.fromkeys(keys, b"1"))
+    for number in range(30):
+        listed = face.iterate(*(("list",), ("list_prefix", "a"), ("list_dir", "a"))[number % 3])
+        async for _ in listed:
+            break
+        if number % 2:
+            await _close(listed)
+        del listed
+    gc.collect()
+    unused = face.list()
+    del unused
+    await face.set("a/0", b"new")
+    await face.gives(b"new", "get", "a/0")
+    await face.lists(keys, "list")
+
+
+@behaviour("two listings at a time do not disturb each other", LIST)
+async def listings_side_by_side(face: Face) -> None:
+    keys = [f"a/{number}" for number in range(30)]
+    await face.set_many(dict.fromkeys(keys, b"1"))
+    found: list[str] = []
+    async for key in face.list():
+        found.append(key)
+        if len(found) == 3:
+            await face.lists(keys, "list")
+            await face.gives(b"1", "get", "a/9")
+    if sorted(found) != sorted(keys):
+        raise Failed(f"list() gave {shown(found)} while another listing ran")
+
+
+@behaviour("the same listing from several tasks or threads is whole in each", LIST)
+async def listings_at_once(face: Face) -> None:
+    keys = [f"a/{number}" for number in range(80)]
+    await face.set_many(dict.fromkeys(keys, b"1"))
+
+    async def listed() -> list[str]:
+        return [key async for key in face.list()]
+
+    async def written() -> list[str]:
+        for key in keys:
+            await face.set(key, b"2")
+        return keys
+
+    for outcome in await face.together([listed, listed, written, listed]):
+        if isinstance(outcome, Exception):
+            raise Failed(f"listing beside a writer raised {shown(outcome)}") from outcome
+        if sorted(outcome) != sorted(keys):
+            raise Failed(f"list() gave {shown(outcome)} beside a writer that changed no key")
