@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from zarrstore.abc import Stat, Store, Version
 from zarrstore.byte_range import ByteRequest
+from zarrstore.errors import ConflictError
 from zarrstore.keys import check_prefix
 from zarrstore.operations import Absent
 from zarrstore.stores.wrappers.base import WrapperStore
@@ -79,7 +80,10 @@ class PrefixStore(WrapperStore):
     async def _set_if(
         self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]
     ) -> Version | None:
-        return await self._inner.set(self._prefix + key, value, expect=expect)
+        try:
+            return await self._inner.set(self._prefix + key, value, expect=expect)
+        except ConflictError as error:
+            raise self._conflict(key, expect, error.found) from error
 
     async def _set_many(self, items: Sequence[tuple[str, Any]]) -> None:
         await self._inner.set_many([(self._prefix + key, value) for key, value in items])
