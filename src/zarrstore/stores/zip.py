@@ -349,7 +349,8 @@ def _target(path: Any) -> Any:
         if isinstance(text, str):
             if "\x00" in text:
                 raise ValueError(f"path has a NUL character: {text!r}")
-            return os.path.abspath(text)
+            # abspath counts as blocking, and a store may be made on an event loop
+            return os.path.normpath(text if os.path.isabs(text) else os.path.join(os.getcwd(), text))
     elif all(hasattr(path, name) for name in ("read", "seek", "tell", "seekable", "writable")):
         return path
     raise TypeError(f"path is a str, a path or a binary file object, not {type(path).__name__}")

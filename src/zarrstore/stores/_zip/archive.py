@@ -82,8 +82,7 @@ class Archive:
     ) -> None:
         self.target = target
         self.url = url
-        # a link to an archive stays a link
-        self._path = os.path.realpath(target) if isinstance(target, str) else None
+        self._path = target if isinstance(target, str) else None
         self._mode = mode
         self._compression, self._level = compression, level
         self._durable = durable
@@ -140,6 +139,8 @@ class Archive:
 
     def _load(self) -> Index:
         self._sorted = None
+        if self._path is not None:
+            self._path = os.path.realpath(self._path)  # a link to an archive stays a link
         self._source = source = self._find()
         if source is None or self._mode == "w":
             return Index()

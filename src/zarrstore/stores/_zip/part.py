@@ -146,14 +146,11 @@ def _only_writer(path: str, url: str) -> int | None:
         return None
     for _ in range(100):
         try:
-            lock, fresh = os.open(path, _CREATE, 0o666), True
-        except FileExistsError:
-            try:
-                lock, fresh = os.open(path, _WRITE), False
-            except FileNotFoundError:
-                continue
-            except OSError:  # another user's, or no file
-                return None
+            lock, fresh = _open_or_create(path)
+        except FileNotFoundError:
+            continue
+        except OSError:  # another user's, a link: where the fault lies elsewhere it shows again
+            return None
         held = _lock(lock)
         # of two that opened a file just when its writer removed it, both come here
         if held and identity(os.fstat(lock))[:2] == (state_of(path) or ())[:2]:
