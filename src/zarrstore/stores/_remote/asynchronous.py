@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from zarrstore.byte_range import ByteRequest, RangeByteRequest, resolve
+from zarrstore.errors import UnsupportedOperationError
 from zarrstore.operations import Stat
 from zarrstore.stores._remote.base import Files, part_of, stat_of
 
@@ -14,6 +15,17 @@ __all__ = ["AsyncFiles"]
 
 class AsyncFiles(Files):
     """Any filesystem that runs on an event loop, through what all of them have."""
+
+    def path(self, key: str) -> str:
+        if "?versionid=" in key.lower():
+            # several take the rest for the version of another object
+            raise UnsupportedOperationError(
+                f"{self.report.url} cannot have a key {key!r}, whose end its filesystem takes "
+                "for a version; use another key",
+                store=self.report.url,
+                key=key,
+            )
+        return super().path(key)
 
     async def get(self, key: str) -> bytes | None:
         with self.report.unless_missing("read", key):

@@ -16,6 +16,8 @@ _OWN_LOOP = ("asynchronous", "loop", "skip_instance_cache")
 _SECRET_NAME = re.compile(
     r"secret|passw|pwd|token|^key$|_key$|sas|credential|auth|signature", re.IGNORECASE
 )
+# botocore's older default waits ten seconds before it says that a server is down
+_S3_CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}}
 _EXTRAS = {
     "abfs": "azure",
     "abfss": "azure",
@@ -152,6 +154,8 @@ class Recipe:
             fs, path = url_to_fs(self.chain, **options, skip_instance_cache=True)
             return fs, str(path)
         args = [_made(value) for value in self.args]
+        if self.protocol == "s3":
+            options["config_kwargs"] = {**_S3_CONFIG, **(options.get("config_kwargs") or {})}
         return self.cls(*args, **options, skip_instance_cache=True), ""
 
     def secrets(self) -> frozenset[str]:
