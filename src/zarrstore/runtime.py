@@ -44,6 +44,7 @@ __all__ = [
     "is_inline",
     "limits",
     "map_bounded",
+    "run_in_worker",
 ]
 
 T = TypeVar("T")
@@ -291,6 +292,11 @@ class _Pool:
 _pool = _Pool()
 
 
+def run_in_worker(function: Callable[..., T], *args: Any) -> Future[T]:
+    """Call a function in a worker thread, when one is free."""
+    return _pool.submit(function, *args)
+
+
 class Home(Protocol):
     """Where the coroutines of a store run."""
 
@@ -404,6 +410,7 @@ class LoopHome:
         def settle(ended: asyncio.Task[tuple[Any, BaseException | None]]) -> None:
             if ended.cancelled():
                 future.cancel()
+                future.set_running_or_notify_cancel()  # for those who wait()
                 return
             result, error = ended.result()
             if error is None:
