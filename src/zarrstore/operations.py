@@ -177,8 +177,11 @@ class Operations(ABC):
         """Call a hook, on the store itself if this is a view of it."""
         result = getattr(self._view_of or self, name)(*args)
         if type(result) is CoroutineType:
-            async with limits.request():
-                return await result
+            try:
+                async with limits.request():
+                    return await result
+            finally:
+                result.close()  # cancelled while it waited for its turn, it never began
         return result
 
     def _check_open(self) -> None:
