@@ -350,7 +350,9 @@ def _target(path: Any) -> Any:
             if "\x00" in text:
                 raise ValueError(f"path has a NUL character: {text!r}")
             # abspath counts as blocking, and a store may be made on an event loop
-            return os.path.normpath(text if os.path.isabs(text) else os.path.join(os.getcwd(), text))
+            return os.path.normpath(
+                text if os.path.isabs(text) else os.path.join(os.getcwd(), text)
+            )
     elif all(hasattr(path, name) for name in ("read", "seek", "tell", "seekable", "writable")):
         return path
     raise TypeError(f"path is a str, a path or a binary file object, not {type(path).__name__}")
@@ -379,7 +381,7 @@ def _check_target(target: Any, mode: str) -> None:
 
 def _url(target: Any) -> str:
     if isinstance(target, str):
-        return f"zip://{target}"
+        return f"file://{target}|zip:"
     if isinstance(target, StoredFile):
         return target.url
-    return f"zip://<{type(target).__name__} at {id(target):#x}>"
+    return f"<{type(target).__name__} at {id(target):#x}>|zip:"

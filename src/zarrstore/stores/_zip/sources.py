@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from zarrstore.abc import Store
 from zarrstore.byte_range import RangeByteRequest
 from zarrstore.errors import BackendError, CorruptDataError
+from zarrstore.redaction import join_url
 from zarrstore.runtime import ForkSafeLock
 
 __all__ = ["FileSource", "ObjectSource", "Source", "StoreSource", "StoredFile", "source_of"]
@@ -146,7 +147,7 @@ class StoredFile:
 
     @property
     def url(self) -> str:
-        return f"{self.store.url.rstrip('/')}/{self.key}|zip:"
+        return f"{join_url(self.store.url, self.key)}|zip:"
 
 
 class StoreSource:
