@@ -7,9 +7,10 @@ import re
 __all__ = ["join_url", "redact"]
 
 _USERINFO = re.compile(
-    # the second form is a password with a bare "/" in it, as some cloud secrets have
+    # the first form is a password with a bare "/" or "@" in it, as some cloud secrets have; a
+    # path with "@" in it is taken for more of the password: better too much hidden than too little
     r"(?P<scheme>[a-zA-Z][\w+.-]*://)"
-    r"(?:[^/\s?#]*|[^/\s?#@:]*:(?!\d+/)[^\s?#'\"]*)@"
+    r"(?:[^/\s?#@:]*:(?!\d+/)[^\s?#'\"]*|[^/\s?#]*)@"
 )
 _SECRET = re.compile(
     r"(?P<name>[?&;][^=&;#\s'\"]*(?:sig|signature|token|key|keyid|secret|password|passwd|pwd"
