@@ -631,7 +631,8 @@ def _map_inline(  # noqa: C901
         return results
     helpers = [_pool.submit(work) for _ in range(min(limit, len(items)) - 1)]
     try:
-        work()
+        with suppress(Exception):  # raised below, unless another was first
+            work()
     finally:
         # a helper that has not started by now is not needed: never wait for a free thread
         for helper in helpers:
