@@ -22,11 +22,13 @@ from typing import Any, Unpack
 from zarrstore.abc import Store
 from zarrstore.hierarchy import core
 from zarrstore.hierarchy.array import AsyncArray
+from zarrstore.hierarchy.faces import working_home
 from zarrstore.hierarchy.group import AsyncGroup, async_face
 from zarrstore.hierarchy.opening import store_for
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions
 from zarrstore.hierarchy.progress import reporting
 from zarrstore.registry import StoreLike
+from zarrstore.runtime import WORKERS
 
 __all__ = [
     "AsyncArray",
@@ -40,6 +42,17 @@ __all__ = [
 ]
 
 
+async def _store_for(
+    store: StoreLike, mode: AccessMode, storage_options: Mapping[str, Any] | None
+) -> tuple[Store, bool]:
+    async def make() -> tuple[Store, bool]:
+        return store_for(store, mode, storage_options)
+
+    # to tell a directory from a zip file takes a look at the disk
+    looks = not isinstance(store, Store | Mapping | None)
+    return await WORKERS.run(make) if looks else await make()
+
+
 async def open_store(
     store: StoreLike = None,
     *,
@@ -47,8 +60,8 @@ async def open_store(
     storage_options: Mapping[str, Any] | None = None,
 ) -> Store:
     """Open a store: see `zarrstore.open_store`."""
-    made, _ = store_for(store, mode, storage_options)
-    await made._home.run(core.prepare_store, made, mode)
+    made, _ = await _store_for(store, mode, storage_options)
+    await working_home(made).run(core.prepare_store, made, mode)
     return made
 
 
@@ -62,9 +75,9 @@ async def create_array(
     **options: Unpack[ArrayOptions],
 ) -> AsyncArray:
     """Create an array: see `zarrstore.create_array`."""
-    made, owns = store_for(store, "a", storage_options)
+    made, owns = await _store_for(store, "a", storage_options)
     with reporting(progress, f"writing /{core.node_path(name)}") as callback:
-        node = await made._home.run(
+        node = await working_home(made).run(
             core.create_array, made, core.node_path(name), options, overwrite, callback
         )
     return async_face(node, owns_store=owns)
@@ -79,9 +92,9 @@ async def create_group(
     storage_options: Mapping[str, Any] | None = None,
 ) -> AsyncGroup:
     """Create a group: see `zarrstore.create_group`."""
-    made, owns = store_for(store, "a", storage_options)
+    made, owns = await _store_for(store, "a", storage_options)
     path = core.node_path(path)
-    node = await made._home.run(core.create_group, made, path, attributes, overwrite)
+    node = await working_home(made).run(core.create_group, made, path, attributes, overwrite)
     return async_face(node, owns_store=owns)
 
 
@@ -94,8 +107,8 @@ async def open_array(
     **options: Unpack[ArrayOptions],
 ) -> AsyncArray:
     """Open an array: see `zarrstore.open_array`."""
-    made, owns = store_for(store, mode, storage_options)
-    node = await made._home.run(core.open_array, made, core.node_path(path), mode, options)
+    made, owns = await _store_for(store, mode, storage_options)
+    node = await working_home(made).run(core.open_array, made, core.node_path(path), mode, options)
     return async_face(node, owns_store=owns)
 
 
@@ -108,9 +121,9 @@ async def open_group(
     storage_options: Mapping[str, Any] | None = None,
 ) -> AsyncGroup:
     """Open a group: see `zarrstore.open_group`."""
-    made, owns = store_for(store, mode, storage_options)
+    made, owns = await _store_for(store, mode, storage_options)
     path = core.node_path(path)
-    node = await made._home.run(core.open_group, made, path, mode, attributes)
+    node = await working_home(made).run(core.open_group, made, path, mode, attributes)
     return async_face(node, owns_store=owns)
 
 
@@ -123,6 +136,6 @@ async def open(
     **options: Unpack[ArrayOptions],
 ) -> AsyncArray | AsyncGroup:
     """Open the array or group at a path: see `zarrstore.open`."""
-    made, owns = store_for(store, mode, storage_options)
-    node = await made._home.run(core.open_any, made, core.node_path(path), mode, options)
+    made, owns = await _store_for(store, mode, storage_options)
+    node = await working_home(made).run(core.open_any, made, core.node_path(path), mode, options)
     return async_face(node, owns_store=owns)

@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from zarrstore.format.chunk_grids import RegularGrid
 
 __all__ = ["BasicSelection", "ChunkPart", "basic_selection"]
 
-Slices: TypeAlias = tuple[slice, ...]
+Slices: TypeAlias = tuple[slice | EllipsisType, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class BasicSelection:
     """Integers and slices, resolved against a shape."""
 
     spans: tuple[_Span, ...]
+    is_element: bool = False
+    """Whether the result is one element, not an array: integers alone were given, no ``...``."""
 
     @property
     def full_shape(self) -> tuple[int, ...]:
@@ -74,6 +77,10 @@ class BasicSelection:
 
     def parts(self, grid: RegularGrid) -> Iterator[ChunkPart]:
         """Yield the parts of chunks that make up the selection, in the order of the grid."""
+        if not self.spans:
+            # of an array without dimensions, () would take an element where ... takes a view
+            yield ChunkPart((), (...,), (...,), True, True)
+            return
         for combination in itertools.product(*self._parts_by_dimension(grid)):
             yield ChunkPart(
                 tuple(part[0] for part in combination),
@@ -134,12 +141,11 @@ def basic_selection(selection: Any, shape: Sequence[int]) -> BasicSelection:
         )
     at = dots[0] if dots else len(items)
     items[at : at + 1] = [slice(None)] * (len(shape) - given)
-    return BasicSelection(
-        tuple(
-            _span(item, length, axis)
-            for axis, (item, length) in enumerate(zip(items, shape, strict=True))
-        )
+    spans = tuple(
+        _span(item, length, axis)
+        for axis, (item, length) in enumerate(zip(items, shape, strict=True))
     )
+    return BasicSelection(spans, not dots and all(span.dropped for span in spans))
 
 
 def _span(item: Any, length: int, axis: int) -> _Span:

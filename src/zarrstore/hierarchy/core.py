@@ -148,8 +148,7 @@ class ArrayCore(NodeCore):
         else:
             result = _checked_out(out, wanted.shape)
         await read_chunks(self.store, self.path, self.spec, wanted, result, progress)
-        scalar = out is None and wanted.shape == () and self.spec.shape != ()
-        return result[()] if scalar or (out is None and selection == ()) else result
+        return result[()] if wanted.is_element and out is None else result
 
     async def write(self, selection: Any, value: Any, progress: Progress | None = None) -> None:
         """Write a value, broadcast to the shape of the selection."""

@@ -7,11 +7,20 @@ from typing import Any, Generic, Self, TypeVar
 
 from zarrstore.abc import Store
 from zarrstore.hierarchy.core import NodeCore
+from zarrstore.runtime import CALLER, WORKERS, Home
 
-__all__ = ["AsyncFace", "BlockingFace", "Face"]
+__all__ = ["AsyncFace", "BlockingFace", "Face", "working_home"]
 
 T = TypeVar("T")
 N = TypeVar("N", bound=NodeCore)
+
+
+def working_home(store: Store) -> Home:
+    """Return where to await work on a store that may keep a processor busy.
+
+    A store that never blocks is used in the caller's thread; decoding for it is not.
+    """
+    return WORKERS if store._home is CALLER else store._home
 
 
 class Face(Generic[N]):
@@ -77,7 +86,7 @@ class AsyncFace(Face[N]):
     """A node whose methods are coroutines."""
 
     async def _run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
-        return await self._core.store._home.run(function, *args)
+        return await working_home(self._core.store).run(function, *args)
 
     async def close(self) -> None:
         """Close the store, if it was opened for this node; a store that was given stays open."""

@@ -75,10 +75,10 @@ class Zstd(BytesCodec):
     def decode(self, data: Buffer, size: int | None, limit: int) -> bytes:
         try:
             declared = zstandard.frame_content_size(data)
-            if declared == size and size != 0:
+            if 0 < declared <= limit and (declared == size or size is None):
                 decoded = _contexts.decompressor.decompress(data, allow_extra_data=False)
             else:
-                decoded = _decode_frames(data, limit)
+                decoded = _decode_frames(bytes(data), limit)
         except zstandard.ZstdError as error:
             raise CorruptDataError(
                 f"zstd data of {len(data)} bytes cannot be decoded: {error}"
@@ -94,20 +94,21 @@ class Zstd(BytesCodec):
         return size + (size >> 8) + 1024
 
 
-def _decode_frames(data: Buffer, limit: int) -> bytes:
+def _decode_frames(data: bytes, limit: int) -> bytes:
     """Decode frames that do not tell their size, or several, to ``limit`` bytes at most."""
-    reader = _contexts.decompressor.stream_reader(bytes(data), read_across_frames=True)
-    parts: list[bytes] = []
+    reader = _contexts.decompressor.stream_reader(data, read_across_frames=True)
     room = limit + 1
     while room > 0 and (part := reader.read(min(room, 1 << 20))):
-        parts.append(part)
         room -= len(part)
     if room <= 0:
         raise CorruptDataError(f"zstd data decodes to more than the {limit} bytes it may have")
-    if not parts and not _is_whole_empty_frame(data):
-        raise CorruptDataError("zstd data is truncated")
-    return b"".join(parts)
-
-
-def _is_whole_empty_frame(data: Buffer) -> bool:
-    return _contexts.decompressor.decompress(bytes(data), max_output_size=1) == b""
+    # known to be small enough now, and decoded again: the reader does not notice a cut
+    parts: list[bytes] = []
+    while True:
+        frame = _contexts.decompressor.decompressobj()
+        parts.append(frame.decompress(data))
+        if not frame.eof:
+            raise CorruptDataError("zstd data is truncated")
+        data = frame.unused_data
+        if not data:
+            return b"".join(parts)

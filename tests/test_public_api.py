@@ -1,0 +1,137 @@
+"""The exported names, pinned: a change here is a change for users."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+import zarrstore_testing
+
+import zarrstore
+from zarrstore import aio
+
+STORES = [
+    "LatencyStore",
+    "LocalStore",
+    "LoggingStore",
+    "MappingStore",
+    "MemoryStore",
+    "PrefixStore",
+    "RemoteStore",
+    "WrapperStore",
+    "ZipStore",
+]
+AUTHORS = [
+    "ABSENT",
+    "BlockingStore",
+    "Capability",
+    "OffsetByteRequest",
+    "RangeByteRequest",
+    "Stat",
+    "Store",
+    "SuffixByteRequest",
+    "SyncStore",
+]
+ERRORS = [
+    "AccessDeniedError",
+    "BackendError",
+    "ConflictError",
+    "CorruptDataError",
+    "InvalidKeyError",
+    "KeyNotFoundError",
+    "MetadataError",
+    "NodeExistsError",
+    "NodeNotFoundError",
+    "NotShareableError",
+    "ReadOnlyError",
+    "StoreClosedError",
+    "StoreURLError",
+    "UnsupportedOperationError",
+    "ZarrStoreError",
+]
+ARRAYS = ["Array", "AsyncArray", "AsyncGroup", "Group"]
+FUNCTIONS = [
+    "create_array",
+    "create_group",
+    "open",
+    "open_array",
+    "open_group",
+    "open_store",
+]
+OTHER = ["__version__", "aio", "limits"]
+
+
+def test_exported_names() -> None:
+    expected = {*STORES, *AUTHORS, *ERRORS, *ARRAYS, *FUNCTIONS, *OTHER}
+    assert set(zarrstore.__all__) == expected
+    assert len(zarrstore.__all__) == len(expected)
+
+
+def test_every_exported_name_is_there_and_documented() -> None:
+    for name in zarrstore.__all__:
+        value = getattr(zarrstore, name)
+        if name not in ("__version__", "ABSENT"):
+            assert inspect.getdoc(value), name
+
+
+def test_exported_names_of_aio_and_the_kit() -> None:
+    assert set(aio.__all__) == {"AsyncArray", "AsyncGroup", *FUNCTIONS}
+    assert {"Report", "StoreTests", "check_store"} <= set(zarrstore_testing.__all__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_aio_has_the_same_parameters(name: str) -> None:
+    blocking = inspect.signature(getattr(zarrstore, name))
+    asynchronous = inspect.signature(getattr(aio, name))
+    assert blocking.parameters == asynchronous.parameters
+    assert inspect.iscoroutinefunction(getattr(aio, name))
+
+
+@pytest.mark.parametrize(
+    ("blocking", "asynchronous"),
+    [(zarrstore.Array, zarrstore.AsyncArray), (zarrstore.Group, zarrstore.AsyncGroup)],
+)
+def test_both_faces_of_a_node_have_the_same_methods(blocking: type, asynchronous: type) -> None:
+    spelled = {"__getitem__": "getitem", "__contains__": "contains", "__delitem__": "delitem"}
+    for name, method in inspect.getmembers(asynchronous, inspect.iscoroutinefunction):
+        if name.startswith("_"):
+            continue
+        other = next((dunder for dunder, plain in spelled.items() if plain == name), name)
+        there = inspect.signature(getattr(blocking, other)).parameters
+        if not other.startswith("__"):
+            assert inspect.signature(method).parameters == there, name
+    for name in dir(blocking):
+        assert name.startswith("_") or hasattr(asynchronous, name), name
+
+
+def test_the_blocking_face_of_a_store_has_its_methods() -> None:
+    operations = [
+        name
+        for name, method in inspect.getmembers(zarrstore.Store, inspect.isfunction)
+        if not name.startswith("_") and name != "with_read_only"
+    ]
+    assert len(operations) > 15
+    for name in operations:
+        there = inspect.signature(getattr(zarrstore.Store, name)).parameters
+        here = inspect.signature(getattr(zarrstore.SyncStore, name)).parameters
+        if name == "get":  # a mapping's get has a default in the second place
+            assert set(there) < set(here)
+        else:
+            assert there == here, name
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = zarrstore.nothing
+    assert set(zarrstore.__all__) <= set(dir(zarrstore))
+
+
+def test_importing_loads_no_heavy_package() -> None:
+    script = (
+        "import sys, zarrstore; "
+        "print([m for m in ('numpy', 'fsspec', 'asyncio', 'anyio') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
