@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,17 +18,6 @@ _WRITERS = 6
 _ROUNDS = 8
 
 
-@contextmanager
-def _busy_threads() -> Iterator[None]:
-    """Let threads take turns as often as can be: what is not atomic shows."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-
-
 async def _version(face: Face, key: str) -> str:
     stat = await face.stat(key)
     if stat is None or stat.version is None:
@@ -40,8 +27,7 @@ async def _version(face: Face, key: str) -> str:
 
 async def _race(face: Face, key: str, writers: Sequence[Callable[[], Awaitable[Any]]]) -> None:
     """Run writers that write their number; fail unless exactly one wins and the rest conflict."""
-    with _busy_threads():
-        outcomes = await face.together(writers)
+    outcomes = await face.together(writers)
     winners = [
         number
         for number, outcome in enumerate(outcomes)
@@ -204,8 +190,7 @@ async def no_update_is_lost(face: Face) -> None:
                 break
         return tries
 
-    with _busy_threads():
-        outcomes = await face.together([count] * writers)
+    outcomes = await face.together([count] * writers)
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise Failed(f"a writer got {shown(outcome)}") from outcome

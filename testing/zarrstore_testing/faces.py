@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,7 @@ from zarrstore.abc import Capability, Store
 from zarrstore_testing.behaviour import Failed
 from zarrstore_testing.log import Log, plain, shown
 
-__all__ = ["FACES", "AsyncioFace", "BlockingFace", "Face", "TrioFace", "drive"]
+__all__ = ["FACES", "AsyncioFace", "BlockingFace", "Face", "TrioFace", "drive", "in_threads"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -41,6 +43,32 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
         return result
     coroutine.close()
     raise RuntimeError("a check awaited an event loop while it ran over the blocking face")
+
+
+def in_threads(functions: Iterable[Callable[[], T]], *, take_turns: bool = True) -> list[T]:
+    """Call each function in a thread of its own, all at once; return their results in order.
+
+    By default the threads take turns at every call and return, so that what has to be done in
+    one go, and is not, goes wrong here rather than once in a thousand runs.
+    """
+    tasks = list(functions)
+    barrier = threading.Barrier(len(tasks))
+
+    def give_way(_: object, event: str, __: object) -> None:
+        if event in ("call", "return"):
+            time.sleep(0)
+
+    def run(function: Callable[[], T]) -> T:
+        barrier.wait(30)
+        if take_turns:
+            sys.setprofile(give_way)
+        try:
+            return function()
+        finally:
+            sys.setprofile(None)
+
+    with ThreadPoolExecutor(len(tasks)) as threads:
+        return list(threads.map(run, tasks))
 
 
 class Face(ABC):
@@ -184,8 +212,9 @@ class _AsyncFace(Face):
         return await self.store.__aenter__()
 
     async def __aexit__(self, *error: object) -> bool | None:
-        await self.store.__aexit__(*error)
-        return None
+        store: Any = self.store
+        swallowed: bool | None = await store.__aexit__(*error)
+        return swallowed
 
 
 class AsyncioFace(_AsyncFace):
@@ -239,25 +268,21 @@ class BlockingFace(Face):
         return _Forwarded(getattr(self.store.sync, operation)(*args))
 
     async def together(self, functions: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
-        tasks = list(functions)
-        barrier = threading.Barrier(len(tasks))
-
-        async def outcome(function: Callable[[], Awaitable[Any]]) -> Any:
-            barrier.wait(10)
+        def outcome(function: Callable[[], Any]) -> Any:
             try:
-                return await function()
+                return drive(function())
             except Exception as error:  # noqa: BLE001 - the caller judges it
                 return error
 
-        with ThreadPoolExecutor(len(tasks)) as threads:
-            return list(threads.map(lambda function: drive(outcome(function)), tasks))
+        return in_threads([partial(outcome, function) for function in functions])
 
     async def __aenter__(self) -> object:
         return self.store.sync.__enter__().store
 
     async def __aexit__(self, *error: object) -> bool | None:
-        self.store.sync.__exit__(*error)
-        return None
+        sync: Any = self.store.sync
+        swallowed: bool | None = sync.__exit__(*error)
+        return swallowed
 
 
 FACES: tuple[type[Face], ...] = (AsyncioFace, TrioFace, BlockingFace)

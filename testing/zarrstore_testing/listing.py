@@ -121,10 +121,12 @@ async def listing_while_keys_change(face: Face) -> None:
     seen: list[str] = []
     async for key in face.list():
         seen.append(key)
-        if len(seen) in (1, 5, 20):
+        # few go before many come, so that a listing by page number skips some, or repeats some
+        if len(seen) in (2, 20):
             for gone in sorted(leave)[len(seen) : 2 * len(seen)]:
                 await face.delete(gone)
-            for new in sorted(come)[len(seen) : 2 * len(seen)]:
+        if len(seen) in (5, 40):
+            for new in sorted(come)[len(seen) // 2 : len(seen)]:
                 await face.set(new, b"2")
             await face.set(sorted(stay)[len(seen)], b"changed")
     if missed := sorted(stay - set(seen)):
@@ -178,7 +180,7 @@ async def listings_side_by_side(face: Face) -> None:
 
 @behaviour("the same listing from several tasks or threads is whole in each", LIST)
 async def listings_at_once(face: Face) -> None:
-    keys = [f"a/{number}" for number in range(80)]
+    keys = [f"a/{number}" for number in range(40)]
     await face.set_many(dict.fromkeys(keys, b"1"))
 
     async def listed() -> list[str]:
@@ -194,3 +196,31 @@ async def listings_at_once(face: Face) -> None:
             raise Failed(f"listing beside a writer raised {shown(outcome)}") from outcome
         if sorted(outcome) != sorted(keys):
             raise Failed(f"list() gave {shown(outcome)} beside a writer that changed no key")
+
+
+@behaviour("a listing beside writers and deleters is whole: what is there throughout appears", BOTH)
+async def listings_beside_writers(face: Face) -> None:
+    stay = [f"s/{number}" for number in range(40)]
+    leave = [f"l/{number}" for number in range(15)]
+    await face.set_many(dict.fromkeys(stay + leave, b"1"))
+
+    async def listed() -> list[str]:
+        return [key async for key in face.list()]
+
+    async def written() -> list[str]:
+        for number in range(15):
+            await face.set(f"n/{number}", b"2")
+        return stay
+
+    async def deleted() -> list[str]:
+        for key in leave:
+            await face.delete(key)
+        return stay
+
+    for outcome in await face.together([listed, written, listed, deleted, listed]):
+        if isinstance(outcome, Exception):
+            raise Failed(f"listing beside writers raised {shown(outcome)}") from outcome
+        if missed := sorted(set(stay) - set(outcome)):
+            raise Failed(f"list() beside writers left out {shown(missed)}, which were there")
+        if len(set(outcome)) != len(outcome):
+            raise Failed(f"list() beside writers yielded keys twice: {shown(outcome)}")

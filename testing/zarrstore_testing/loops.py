@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,8 @@ import trio
 from zarrstore.abc import Capability, RangeByteRequest, Store
 from zarrstore_testing.behaviour import Failed, behaviour
 from zarrstore_testing.case import Case
-from zarrstore_testing.faces import AsyncioFace, BlockingFace, Face, TrioFace, drive
+from zarrstore_testing.faces import AsyncioFace, BlockingFace, Face, TrioFace, drive, in_threads
+from zarrstore_testing.io_watch import io_of_this_thread
 from zarrstore_testing.log import Log, plain, shown
 
 _LONGEST_GAP = 0.5
@@ -36,17 +37,12 @@ async def _use(face: Face, who: str) -> None:
             await face.gives(True, "is_empty", who)
 
 
-def _at_once(functions: list[Callable[[], object]]) -> None:
-    """Call functions in threads of their own; raise the first error."""
-    with ThreadPoolExecutor(len(functions)) as threads:
-        for outcome in [threads.submit(function) for function in functions]:
-            outcome.result(60)
-
-
 @behaviour("a store is usable from any thread, from several at once")
 def threads_share_a_store(case: Case, store: Store) -> None:
     face = case.sync(store)
-    _at_once([partial(lambda who: drive(_use(face, who)), f"thread{i}") for i in range(5)])
+    drive(_use(face, "here"))
+    in_threads([partial(lambda who: drive(_use(face, who)), f"thread{i}") for i in range(5)])
+    drive(_use(face, "here again"))
 
 
 @behaviour("a store is usable from several tasks at once")
@@ -71,7 +67,8 @@ def loops_one_after_another(case: Case, store: Store) -> None:
 def loops_at_once(case: Case, store: Store) -> None:
     kinds: list[type[Any]] = [AsyncioFace, AsyncioFace, TrioFace, BlockingFace]
     faces = [kind(store, case.log) for kind in kinds]
-    _at_once([partial(face.run, partial(_use, face, f"loop{i}")) for i, face in enumerate(faces)])
+    uses = [partial(face.run, partial(_use, face, f"loop{i}")) for i, face in enumerate(faces)]
+    in_threads(uses, take_turns=False)
 
 
 @behaviour("the blocking methods work where an event loop runs already, as in Jupyter")
@@ -129,6 +126,24 @@ def event_loop_is_not_blocked(case: Case, store: Store) -> None:
             raise Failed(
                 f"under {kind.name} a task beside the store's operations got no turn for "
                 f"{min(gaps):.2f} s (at most {_LONGEST_GAP} s): they block the event loop"
+            )
+
+
+@behaviour("no store does I/O in the thread of the caller's event loop")
+def event_loop_thread_does_no_io(case: Case, store: Store) -> None:
+    for kind in (AsyncioFace, TrioFace):
+        face = kind(store, case.log)
+        kind.run(partial(_longest_gap, face))  # what is imported or opened at first use
+
+        async def watched(face: Face = face) -> list[str]:
+            with io_of_this_thread() as events:
+                await _longest_gap(face)
+            return events
+
+        if events := kind.run(watched):
+            raise Failed(
+                f"under {kind.name} the store did I/O in the thread of the event loop, which "
+                f"blocks it: {', '.join(events[:4])}"
             )
 
 
@@ -246,6 +261,21 @@ def sync_equals_async(case: Case, store: Store) -> None:
                     f"{call} gave {shown(wanted)} through store.sync, and {shown(result)} under "
                     f"{kind.name}"
                 )
+
+
+@behaviour("a store does not depend on the working directory, once it is made")
+def working_directory_may_change(case: Case, store: Store) -> None:
+    store.sync["a/b"] = b"1"
+    before = os.getcwd()
+    case.log.add("os.chdir() to a new directory")
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
+        try:
+            drive(case.sync(store).gives(b"1", "get", "a/b"))
+            store.sync["c"] = b"2"
+        finally:
+            os.chdir(before)
+    drive(case.sync(store).gives([b"1", b"2"], "get_many", ["a/b", "c"]))
 
 
 @behaviour("results arrive under trio without an asyncio loop in sight")

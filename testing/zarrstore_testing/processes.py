@@ -18,7 +18,7 @@ from zarrstore_testing.behaviour import Failed, behaviour
 from zarrstore_testing.case import Case
 
 _VALUE = b"from the parent"
-_SECONDS = 8.0
+_SECONDS = 5.0
 
 
 def _modules(data: bytes) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from zarrstore_testing import StoreTests
 
-from zarrstore.abc import BlockingStore, Store
+import zarrstore.abc
+from zarrstore.abc import Store
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
@@ -29,6 +31,14 @@ def blockbuster() -> Iterator[BlockBuster]:
         yield blocker
 
 
+def example_store() -> Store:
+    """Return a store of the class that the docstring of `zarrstore.abc` writes."""
+    names = dict(vars(zarrstore.abc))
+    exec(doctest.DocTestParser().get_examples(zarrstore.abc.__doc__)[0].source, names)
+    store: Store = names["DictStore"]()
+    return store
+
+
 class InDirectory(StoreTests):
     @pytest.fixture(autouse=True)
     def directory(self, tmp_path: Path) -> None:
@@ -38,28 +48,9 @@ class InDirectory(StoreTests):
         return tempfile.mkdtemp(dir=self.path)
 
 
-class DictStore(BlockingStore):
-    """The example of `zarrstore.abc`."""
-
-    def __init__(self):
-        self.data = {}
-
-    def _get(self, key):
-        return self.data.get(key)
-
-    def _set(self, key, value):
-        self.data[key] = value
-
-    def _delete(self, key):
-        self.data.pop(key, None)
-
-    def _list(self, prefix):
-        return [key for key in self.data if key.startswith(prefix)]
-
-
 class TestDictStore(StoreTests):
     def make_store(self) -> Store:
-        return DictStore()
+        return example_store()
 
 
 class TestMemoryStore(StoreTests):
