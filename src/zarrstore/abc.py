@@ -16,7 +16,7 @@ and the mapping follow. Without one of them the store lacks that capability. The
 ...     def _delete(self, key):
 ...         self.data.pop(key, None)
 ...     def _list(self, prefix):
-...         return [key for key in self.data if key.startswith(prefix)]
+...         return [key for key in list(self.data) if key.startswith(prefix)]
 >>> store = DictStore()
 >>> store.sync["a/b"] = b"hello"
 >>> store.sync.get("a/b", RangeByteRequest(0, 4)), list(store.sync.list_dir())
