@@ -12,9 +12,7 @@ from zarrstore import errors
 from zarrstore.errors import BackendError, ConflictError, ZarrStoreError
 
 CLASSES = [
-    cls
-    for _, cls in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(cls, ZarrStoreError)
+    cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, ZarrStoreError)
 ]
 BUILTINS = {
     "AccessDeniedError": (PermissionError, OSError),

@@ -11,7 +11,21 @@ from zarrstore.redaction import redact
 
 @pytest.mark.parametrize(
     "password",
-    ["pw", "p@w", "p/w", "p:w", "a@b/c:d", "@", "/x", "x/", "a//b", "%40", "p+w=", "p@w@x", "a:b/c@d"],
+    [
+        "pw",
+        "p@w",
+        "p/w",
+        "p:w",
+        "a@b/c:d",
+        "@",
+        "/x",
+        "x/",
+        "a//b",
+        "%40",
+        "p+w=",
+        "p@w@x",
+        "a:b/c@d",
+    ],
 )
 @pytest.mark.parametrize("scheme", ["https", "s3", "redis", "mongodb+srv", "gs", "http"])
 def test_passwords(scheme, password):
@@ -23,7 +37,15 @@ def test_passwords(scheme, password):
     "name",
     [
         *("X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "sig", "SIG", "token"),
-        *("AWSAccessKeyId", "access_key", "api_key", "apikey", "secret", "password", "client_secret"),
+        *(
+            "AWSAccessKeyId",
+            "access_key",
+            "api_key",
+            "apikey",
+            "secret",
+            "password",
+            "client_secret",
+        ),
         *("sas", "X-Goog-Signature", "pwd", "auth"),
     ],
 )
@@ -61,7 +83,11 @@ def test_pipelines():
     assert text == "https://***@h/a.zip?sig=***|zip:inner"
 
 
-@given(st.text(st.sampled_from("abcXYZ019-._~!$*+@/:"), min_size=4).filter(lambda p: not p[0].isdigit()))
+@given(
+    st.text(st.sampled_from("abcXYZ019-._~!$*+@/:"), min_size=4).filter(
+        lambda p: not p[0].isdigit()
+    )
+)
 def test_no_password_gets_through(password):
     text = redact(f"https://me:{password}@host/data")
     assert text == "https://***@host/data"

@@ -626,15 +626,20 @@ FORK = """
 
 class TestFork:
     def test_with_loop_and_threads_running(self):
-        script(FORK + """
+        script(
+            FORK
+            + """
     check()
     fork()
     check()
     fork()
-""")
+"""
+        )
 
     def test_with_work_under_way_and_requests_taken(self):
-        script(FORK + """
+        script(
+            FORK
+            + """
     runtime.limits.requests = 1
     async def hold():
         async with runtime.limits.request():
@@ -656,10 +661,13 @@ class TestFork:
     for thread in threads:
         thread.join()
     check()
-""")
+"""
+        )
 
     def test_with_locks_held_by_other_threads(self):
-        script(FORK + """
+        script(
+            FORK
+            + """
     lock, value = runtime.ForkSafeLock(), runtime.PerProcess(lambda: time.sleep(0.2) or os.getpid())
     def hold():
         with lock:
@@ -680,10 +688,13 @@ class TestFork:
     for thread in threads:
         thread.join()
     check()
-""")
+"""
+        )
 
     def test_fork_from_a_worker_thread_and_within_an_event_loop(self):
-        script(FORK + """
+        script(
+            FORK
+            + """
     check()
     thread = threading.Thread(target=fork)
     thread.start()
@@ -695,10 +706,13 @@ class TestFork:
         os._exit(0 if runtime.is_inline() is False else 1)
     assert asyncio.run(runtime.WORKERS.run(call)) == 0
     check()
-""")
+"""
+        )
 
     def test_values_of_the_parent_are_not_discarded_by_the_child(self):
-        out = script(FORK + """
+        out = script(
+            FORK
+            + """
     value = runtime.PerProcess(os.getpid, lambda pid: print("closed", flush=True))
     value.get()
     def check():
@@ -706,11 +720,14 @@ class TestFork:
         assert value.get() == os.getpid()
     fork()
     value.close()
-""")
+"""
+        )
         assert out == "closed\n"
 
     def test_a_listing_half_consumed_in_the_parent(self):
-        script(FORK + """
+        script(
+            FORK
+            + """
     from zarrstore.abc import Store
     class Listed(Store):
         async def _get(self, key): ...
@@ -728,7 +745,8 @@ class TestFork:
         assert len(Listed().sync) == 10
     fork()
     check()
-""")
+"""
+        )
 
 
 class TestEndOfTheProcess:
