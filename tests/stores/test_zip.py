@@ -38,6 +38,7 @@ from zarrstore.abc import (
 from zarrstore.errors import (
     BackendError,
     ConflictError,
+    CorruptDataError,
     InvalidKeyError,
     KeyNotFoundError,
     NotShareableError,
@@ -198,7 +199,7 @@ def test_arguments_are_checked_at_once(path: Path) -> None:
         lambda: ZipStore("a\x00b"),
         lambda: ZipStore(path, max_value_size=-1),
     ):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"mode|compression|NUL|max_value_size"):
             bad()
     with open(os.devnull, "rb") as file, pytest.raises(ValueError, match="needs a writable"):
         ZipStore(file, mode="a")
@@ -440,12 +441,12 @@ def test_like_a_dict() -> None:
 
 
 def test_file_objects(tmp_path: Path, method: int) -> None:
-    files: list[Any] = [
+    files: list[Any] = [  # closed below, each
         io.BytesIO(),
-        tempfile.SpooledTemporaryFile(),
-        open(tmp_path / "x.zip", "w+b"),
-        tempfile.NamedTemporaryFile(),
-        open(tmp_path / "y.zip", "w+b", buffering=0),
+        tempfile.SpooledTemporaryFile(),  # noqa: SIM115
+        open(tmp_path / "x.zip", "w+b"),  # noqa: SIM115
+        tempfile.NamedTemporaryFile(),  # noqa: SIM115
+        open(tmp_path / "y.zip", "w+b", buffering=0),  # noqa: SIM115
     ]
     for file in files:
         with file:
@@ -564,7 +565,8 @@ def test_one_writer_at_a_time(path: Path) -> None:
     with pytest.raises(ConflictError, match="being written by another store"):
         second.sync["b"] = b"2"
     result = run(
-        "import sys; from zarrstore.stores.zip import ZipStore; ZipStore(sys.argv[1]).sync['c']=b''",
+        "import sys; from zarrstore.stores.zip import ZipStore\n"
+        "ZipStore(sys.argv[1]).sync['c'] = b''",
         path,
     )
     assert "ConflictError" in result.stderr
@@ -663,11 +665,10 @@ store.sync.close()
 
 
 def test_a_store_that_nobody_closed_is_completed(path: Path) -> None:
-    store = ZipStore(path)
-    store.sync["a"] = b"1"
+    stores = [ZipStore(path)]
+    stores[0].sync["a"] = b"1"
     with pytest.warns(ResourceWarning, match="not closed"):
-        del store
-        gc.collect()
+        stores.clear()
     assert names(path) == ["a"]
     result = run(
         "import sys; from zarrstore.stores.zip import ZipStore\n"
@@ -684,6 +685,45 @@ def test_a_store_that_nobody_closed_is_completed(path: Path) -> None:
         assert unused.sync["a"] == b"1"
         del unused
         gc.collect()
+
+
+def test_a_forgotten_store_that_cannot_be_completed_keeps_its_values(path: Path) -> None:
+    with ZipStore(path).sync as sync:
+        sync["old"] = b"0"
+    result = run(
+        """
+        import errno, os, sys, warnings
+        from zarrstore.stores.zip import ZipStore
+        warnings.simplefilter("always")
+        store = ZipStore(sys.argv[1])
+        store.sync["new"] = b"1"
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os.replace = full
+        """,
+        path,
+    )
+    assert "No space left" in result.stderr
+    assert names(path) == ["old"]
+    (kept,) = path.parent.glob("*.unsaved-*.zip")
+    assert str(kept) in result.stderr
+    assert names(kept) == ["new"]
+    assert len(os.listdir(path.parent)) == 2
+
+
+def test_an_archive_that_was_cut_meanwhile_is_not_overwritten(path: Path) -> None:
+    with ZipStore(path).sync as sync:
+        sync["old"] = TEXT
+    store = ZipStore(path)
+    assert store.sync.exists("old")
+    cut = path.read_bytes()[:-9]
+    path.write_bytes(cut)
+    for _ in range(2):
+        with pytest.raises(CorruptDataError):
+            store.sync["new"] = b"1"
+    store.sync.close()
+    assert path.read_bytes() == cut
+    assert os.listdir(path.parent) == [path.name]
 
 
 def test_links_and_permissions_are_kept(tmp_path: Path, path: Path) -> None:

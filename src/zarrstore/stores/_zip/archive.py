@@ -12,7 +12,7 @@ import warnings
 import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from zarrstore.errors import (
     AccessDeniedError,
@@ -132,7 +132,7 @@ class Archive:
             except BaseException as error:
                 self._index, self._failed = None, True
                 if isinstance(error, OSError) and not isinstance(error, ZarrStoreError):
-                    raise_backend_error(error, "open", self.url, "")
+                    self._fail("open", error)
                 raise
             self._failed = False
             return index
@@ -181,6 +181,14 @@ class Archive:
         self._state = identity(there)
         return source
 
+    def _fail(self, action: str, error: OSError) -> NoReturn:
+        """Raise the error of a system call on the archive as a whole."""
+        try:
+            raise_backend_error(error, action, self.url, "")
+        except BackendError as ours:
+            text = str(ours).replace(" '' in ", " ", 1)
+            raise type(ours)(text, store=self.url, errno=error.errno) from error
+
     def _missing(self) -> MissingArchiveError:
         return MissingArchiveError(
             f"there is no archive {self.url}; mode='a' creates one",
@@ -214,11 +222,12 @@ class Archive:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
             part = Part.beside(self._path, self.url)
         except OSError as error:
-            raise_backend_error(error, "write beside", self.url, "")
+            self._fail("write beside", error)
         try:
             if state_of(self._path) != self._state:
                 self._index = self._load()  # another writer came and went
         except BaseException:
+            self._index = None  # what is known is not what is there: look again at next use
             part.discard()
             raise
         self._part = part
@@ -311,7 +320,7 @@ class Archive:
                 try:
                     sync_directory(os.path.dirname(self._path))
                 except OSError as error:
-                    raise_backend_error(error, "sync the folder of", self.url, "")
+                    self._fail("sync the folder of", error)
 
     def _replace(self, part: Part, index: Index) -> None:
         self._check_state()
