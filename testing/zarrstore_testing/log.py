@@ -66,6 +66,11 @@ class Log:
             self._left_out += 1
         self._entries.append(entry)
 
+    def restart(self) -> None:
+        """Forget what was done: a new store has seen nothing of it."""
+        self._entries.clear()
+        self._left_out = 0
+
     def note(self, text: str) -> None:
         """Say something that an author should know, once."""
         if text not in self.notes:
