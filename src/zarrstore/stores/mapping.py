@@ -51,9 +51,11 @@ class MappingStore(BlockingStore):
 
     def _get(self, key: str) -> Any:
         try:
-            return self._mapping[key]
+            value = self._mapping[key]
         except KeyError:
             return None
+        # what belongs to the mapping may change
+        return value if type(value) is bytes else memoryview(value).tobytes()
 
     def _exists(self, key: str) -> bool:
         return key in self._mapping

@@ -122,15 +122,16 @@ class MemoryStore(BlockingStore):
     def _identity(self) -> object:
         return id(self._data)
 
-    def _get(self, key: str) -> Any:
-        return self._data.values.get(key)
-
-    def _get_range(self, key: str, byte_range: ByteRequest) -> Any:
+    def _get(self, key: str) -> bytes | None:
         value = self._data.values.get(key)
+        if value is None or type(value) is bytes:
+            return value
+        return memoryview(value).tobytes()  # the owner may change it
+
+    def _get_range(self, key: str, byte_range: ByteRequest) -> bytes | None:
+        value = self._get(key)
         if value is None:
             return None
-        if type(value) is not bytes:
-            value = memoryview(value).tobytes()
         start, stop = resolve(byte_range, len(value))
         return value[start:stop]
 
