@@ -65,15 +65,24 @@ class AppThread:
         self._loop.run_until_complete(self._start())
         self._ready.set()
         self._loop.run_forever()
-        self._loop.run_until_complete(self._runner.cleanup())
+        self._loop.run_until_complete(self._stop())
         self._loop.close()
 
     async def _start(self) -> None:
-        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(
+            self._app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+    async def _stop(self) -> None:
+        await self._runner.cleanup()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -408,7 +417,8 @@ class _Moto:
     def require_credentials(self) -> None:
         """Check credentials from now on."""
         url = f"{self.endpoint}/moto-api/reset-auth"
-        with urllib.request.urlopen(urllib.request.Request(url, b"0"), timeout=5):
+        request = urllib.request.Request(url, b"0", {"Content-Type": "text/plain"})
+        with urllib.request.urlopen(request, timeout=5):
             pass
 
     def stop(self) -> None:
@@ -425,8 +435,10 @@ def s3_server() -> Iterator[S3Server]:
         "secret": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         "endpoint_url": moto.endpoint,
     }
-    yield S3Server(moto.endpoint, options)
-    moto.stop()
+    try:
+        yield S3Server(moto.endpoint, options)
+    finally:
+        moto.stop()
 
 
 @pytest.fixture
@@ -439,19 +451,21 @@ def s3_bucket(s3_server: S3Server) -> Bucket:
 def strict_s3_bucket() -> Iterator[Bucket]:
     """A bucket of a server that checks credentials, as a real one does."""
     moto = _Moto()
-    first = S3Server(moto.endpoint, {"key": "setup", "secret": "setup-secret"})
-    iam = first.client("iam")
-    iam.create_user(UserName="user")
-    policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", '
-    policy += '"Resource": "*"}]}'
-    iam.put_user_policy(UserName="user", PolicyName="s3", PolicyDocument=policy)
-    made = iam.create_access_key(UserName="user")["AccessKey"]
-    options = {
-        "key": made["AccessKeyId"],
-        "secret": made["SecretAccessKey"],
-        "endpoint_url": moto.endpoint,
-    }
-    bucket = S3Server(moto.endpoint, options).bucket()
-    moto.require_credentials()
-    yield bucket
-    moto.stop()
+    try:
+        first = S3Server(moto.endpoint, {"key": "setup", "secret": "setup-secret"})
+        iam = first.client("iam")
+        iam.create_user(UserName="user")
+        policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", '
+        policy += '"Resource": "*"}]}'
+        iam.put_user_policy(UserName="user", PolicyName="s3", PolicyDocument=policy)
+        made = iam.create_access_key(UserName="user")["AccessKey"]
+        options = {
+            "key": made["AccessKeyId"],
+            "secret": made["SecretAccessKey"],
+            "endpoint_url": moto.endpoint,
+        }
+        bucket = S3Server(moto.endpoint, options).bucket()
+        moto.require_credentials()
+        yield bucket
+    finally:
+        moto.stop()

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 import pytest
 import s3fs
 
@@ -53,16 +54,22 @@ def test_one_of_many_racing_writers_wins(s3_bucket: Bucket) -> None:
 
 
 async def test_many_keys_are_listed_and_deleted_in_pages(s3_bucket: Bucket) -> None:
-    client = s3_bucket.server.client()
-    for number in range(1005):
-        client.put_object(Bucket=s3_bucket.name, Key=f"top/many/{number:04}", Body=b"xy")
-    client.put_object(Bucket=s3_bucket.name, Key="top/many/marker/", Body=b"")
-    client.put_object(Bucket=s3_bucket.name, Key="top/many2", Body=b"")
-    async with RemoteStore.from_url(f"{s3_bucket.url}/top", s3_bucket.storage_options) as store:
+    options = {**s3_bucket.storage_options, "s3_additional_kwargs": {"MaxKeys": 7}}
+    async with RemoteStore.from_url(f"{s3_bucket.url}/top", options) as store:
+        await store.set_many((f"many/{number:02}", b"xy") for number in range(30))
+        await store.set("many/sub/1", b"x")
+        await store.set("many/sub", b"a key that is a prefix as well")
+        await store.set("many2", b"")
+        client = s3_bucket.server.client()
+        await anyio.to_thread.run_sync(
+            lambda: client.put_object(Bucket=s3_bucket.name, Key="top/many/marker/", Body=b"")
+        )
+        client.close()
         keys = [key async for key in store.list_prefix("many")]
-        assert len(keys) == len(set(keys)) == 1005
-        assert len([name async for name in store.list_dir("many")]) == 1006
-        assert await store.getsize_prefix("many") == 2010
+        assert len(keys) == len(set(keys)) == 32
+        names = [name async for name in store.list_dir("many")]
+        assert sorted(names) == [*(f"{n:02}" for n in range(30)), "marker", "sub"]
+        assert await store.getsize_prefix("many") == 60 + 1 + 30
         listing = store.list_prefix("many")
         assert (await anext(listing)).startswith("many/")
         await listing.aclose()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import weakref
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from zarrstore.abc import Store
@@ -175,10 +177,16 @@ class RemoteStore(Store):
             return self._kind(self._given, self._path, report)
         with report.during("open", self._path):
             fs, path = self._recipe.make()
-        return self._kind(fs, self._path or path, report, owned=True)
+        files = self._kind(fs, self._path or path, report)
+        if self._recipe.is_async:
+            # not left to the filesystem's own finalizer, which blocks whatever loop it runs on
+            files.retire = weakref.finalize(files, _retire, fs, files.closed, os.getpid())
+            files.retire.atexit = False
+        return files
 
     def _discard(self, files: Files) -> None:
-        self._closing = files.close()
+        if files.retire is not None and files.retire.detach():
+            self._closing = _end(files.fs, files.closed)
 
     def _close(self) -> Any:
         self._process.close()
@@ -224,6 +232,27 @@ def _fsspec_loop() -> asyncio.AbstractEventLoop:
 
 
 _FSSPEC_LOOP = LoopHome(_fsspec_loop)
+
+
+async def _end(fs: Any, closed: Callable[[Any], Awaitable[None]]) -> None:
+    """Close a filesystem on its own loop, and let go of it there."""
+    try:
+        if vars(fs):
+            await closed(fs)
+    finally:
+        # it refers to itself: without this it would be collected at any time, on any thread
+        vars(fs).clear()
+
+
+_of_parents: list[Any] = []
+
+
+def _retire(fs: Any, closed: Callable[[Any], Awaitable[None]], pid: int) -> None:
+    """Close a filesystem that nobody closed, without waiting for it."""
+    if pid == os.getpid():
+        _FSSPEC_LOOP.call_soon(lambda: _end(fs, closed))
+    else:
+        _of_parents.append(fs)  # its loop is in another process: never to be touched again
 
 
 def _accepted(fs: Any) -> tuple[Recipe, Any]:

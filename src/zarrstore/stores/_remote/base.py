@@ -6,6 +6,7 @@ import asyncio
 import errno
 import random
 import re
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -337,18 +338,18 @@ class Files:
     root : str
         A path in it, without its protocol.
     report : Report
-    owned : bool
-        Whether `close` closes the filesystem.
     """
 
     capabilities: ClassVar[Capability] = (
         Capability.READ | Capability.WRITE | Capability.DELETE | Capability.LIST
     )
 
-    def __init__(self, fs: Any, root: str, report: Report, owned: bool = False) -> None:
+    retire: weakref.finalize[..., Files] | None = None
+    """Closes the filesystem in the end, where it is not the caller's."""
+
+    def __init__(self, fs: Any, root: str, report: Report) -> None:
         self.fs = fs
         self.report = report
-        self.owned = owned
         self.root = root.rstrip("/")
 
     def path(self, key: str) -> str:
@@ -377,6 +378,6 @@ class Files:
     set = set_if = delete = left_out
     keys = names = delete_dir = getsize_prefix = left_out
 
-    def close(self) -> Any:
-        """Close what this store opened; a coroutine where that is asynchronous."""
-        return None
+    @staticmethod
+    async def closed(fs: Any) -> None:
+        """Close what an asynchronous filesystem holds open, on its loop."""

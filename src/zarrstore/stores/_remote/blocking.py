@@ -161,6 +161,12 @@ class URLFiles(BlockingFiles):
         base, mark, query = self.root.partition("?")
         return f"{base.rstrip('/')}/{quote(key, safe='/')}{mark}{query}"
 
+    def get(self, key: str) -> bytes | None:
+        value = super().get(key)
+        if value is None:
+            self.stat(key)  # raises if "not found" was said of a server that is down
+        return value
+
 
 class LocalFiles(BlockingFiles):
     """Local files, written beside their place and renamed."""

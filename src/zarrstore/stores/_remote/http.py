@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -44,8 +43,8 @@ class HTTPFiles(Files):
 
     capabilities = Capability.READ | Capability.LIST
 
-    def __init__(self, fs: Any, root: str, report: Report, owned: bool = False) -> None:
-        super().__init__(fs, root, report, owned)
+    def __init__(self, fs: Any, root: str, report: Report) -> None:
+        super().__init__(fs, root, report)
         # a query (a signature, a token) belongs behind every key
         base, self._mark, self._query = str(fs.encode_url(root)).partition("?")
         self._base = base.partition("#")[0].rstrip("/")
@@ -260,14 +259,10 @@ class HTTPFiles(Files):
                 names[unquote(name)] = None
         return list(names)
 
-    async def _close_session(self) -> None:
-        session, self.fs._session = self.fs._session, None
-        if session is not None:
-            await session.close()
-            await asyncio.sleep(0)
-
-    def close(self) -> Any:
-        return self._close_session() if self.owned else None
+    @staticmethod
+    async def closed(fs: Any) -> None:
+        if fs._session is not None:
+            await fs._session.close()
 
 
 class _Links(HTMLParser):

@@ -31,8 +31,8 @@ class S3Files(Files):
 
     capabilities = Files.capabilities | Capability.CREATE_EXCLUSIVE | Capability.COMPARE_AND_SWAP
 
-    def __init__(self, fs: Any, root: str, report: Report, owned: bool = False) -> None:
-        super().__init__(fs, root, report, owned)
+    def __init__(self, fs: Any, root: str, report: Report) -> None:
+        super().__init__(fs, root, report)
         self._bucket, below, _ = fs.split_path(self.root)
         self._top = f"{below}/" if below else ""
 
@@ -222,13 +222,10 @@ class S3Files(Files):
                 "use", self._bucket, "there is no such bucket; check its name, or create it"
             ) from error
 
-    async def _close_client(self) -> None:
-        creator, self.fs._s3 = getattr(self.fs, "_s3creator", None), None
-        if creator is not None:
-            await creator.__aexit__(None, None, None)
-
-    def close(self) -> Any:
-        return self._close_client() if self.owned else None
+    @staticmethod
+    async def closed(fs: Any) -> None:
+        if fs._s3 is not None:
+            await fs._s3creator.__aexit__(None, None, None)
 
 
 def _version(answer: Any) -> Version | None:
