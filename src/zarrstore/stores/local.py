@@ -84,7 +84,8 @@ class LocalStore(BlockingStore):
             raise TypeError(f"root is a str or a path, not {type(root).__name__}")
         if "\x00" in path:
             raise ValueError(f"root has a NUL character: {path!r}")
-        self._root = os.path.abspath(path)
+        # abspath asks for the working directory even if that does not matter, on an event loop too
+        self._root = os.path.normpath(path) if os.path.isabs(path) else os.path.abspath(path)
         self._base = os.path.join(self._root, "")
         self._durable = durable
         self._entered: dict[str, tuple[_Identity, str | None, _Identity]] = {}
