@@ -394,6 +394,16 @@ def test_an_archive_in_another_store_is_read_in_place() -> None:
             assert again.get("large", request) == LARGE[start:stop]
             assert sum(last - first for first, last in remote.asked) < 300
             assert len(remote.asked) <= (2 if fresh and start > 10 else 1)
+    again = ZipStore.from_store(remote, "x/data.zip").sync
+    parts = [(0, 10), (5, 5), (2_000_000, 2_000_010), (2_999_990, 3_000_000)]
+    requests = [RangeByteRequest(*part) for part in parts]
+    for _ in range(2):
+        assert again.get_ranges("large", requests) == [LARGE[a:b] for a, b in parts]
+        assert again.get_ranges("text", requests[:2]) == [b"0123456789", b""]
+    remote.asked.clear()
+    keys = [*VALUES, "text", "none", "text"]
+    assert again.get_many(keys) == [values.get(key) for key in keys]
+    assert len(remote.asked) <= 2
     remote.asked.clear()
     buffer = bytearray(3_000_000)
     assert sync.get_into("large", buffer) == len(LARGE)

@@ -278,6 +278,13 @@ class ZipStore(BlockingStore):
                 self._fail(error, key)
         return size
 
+    def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> Any:
+        whole = all(byte_range is None for _, byte_range in requests)
+        if not whole or not isinstance(self._archive.target, StoredFile):
+            return NotImplemented
+        # one call of the store below, which asks for near entries at once
+        return self._archive.read_many([key for key, _ in requests], self._max_value_size)
+
     def _stat(self, key: str) -> Stat | None:
         entry = self._archive.entries.get(key)
         return None if entry is None else Stat(entry.size, entry.version, entry.modified)

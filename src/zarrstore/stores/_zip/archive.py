@@ -116,6 +116,18 @@ class Archive:
         # "0" is the character after "/"
         return keys, bisect_left(keys, prefix), bisect_left(keys, prefix[:-1] + "0")
 
+    def read_many(self, keys: list[str], largest: int) -> list[Any]:
+        """Return the values of many keys, read together; ``None`` for what is missing."""
+        found = map(self.entries.get, dict.fromkeys(keys))
+        spans = [(entry, entry.whole_span(largest)) for entry in found if entry is not None]
+        together = [(entry, span) for entry, span in spans if span is not None]
+        values = {entry.key: entry.read(largest) for entry, span in spans if span is None}
+        if together:
+            blocks = together[0][0].source.read_many([span for _, span in together])
+            for (entry, _), block in zip(together, blocks, strict=True):
+                values[entry.key] = entry.take(block)
+        return [values.get(key) for key in keys]
+
     def _opened(self) -> Index:
         with self._lock:
             if self._index is not None:

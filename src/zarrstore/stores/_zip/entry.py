@@ -118,7 +118,9 @@ class Entry:
     def read(self, largest: int) -> bytes | memoryview:
         """Return the whole value, checked."""
         self._check(largest)
-        packed = self._packed(0, self.packed)
+        return self._value(self._packed(0, self.packed))
+
+    def _value(self, packed: bytes | memoryview) -> bytes | memoryview:
         value = packed if self.method == STORED else self._unpack(packed)
         self._check_sum(value)
         if type(value) is memoryview and value.nbytes <= _SMALL:
@@ -135,13 +137,38 @@ class Entry:
         return self._packed(start, stop)
 
     def read_parts(self, spans: list[tuple[int, int]], largest: int) -> list[Any]:
-        """Return several parts of the value."""
+        """Return several parts of the value, in one request where far."""
         if self.method != STORED:
             whole = self.read(largest)
             return [whole[start:stop] for start, stop in spans]
-        if self.data < 0 or self.source.near:
+        if self.source.near or self._slack() > _SMALL:
             return [self.read_part(start, stop, largest) for start, stop in spans]
-        return self.source.read_many([(self.data + start, stop - start) for start, stop in spans])
+        self._check(largest)
+        if self.data >= 0:
+            asked = [(self.data + start, stop - start) for start, stop in spans]
+            return self.source.read_many(asked)
+        first, slack = self._first(), self._slack()
+        asked = [(first + start, stop - start + slack) for start, stop in spans]
+        head, *blocks = self.source.read_many([(self.header, first - self.header), *asked])
+        self._locate(head)
+        at = self.data - first
+        return [
+            block[at : at + stop - start]
+            for block, (start, stop) in zip(blocks, spans, strict=True)
+        ]
+
+    def whole_span(self, largest: int) -> tuple[int, int] | None:
+        """Return the offset and length of all that `take` needs; ``None`` if that is not known."""
+        self._check(largest)
+        if self._slack() > _SMALL:
+            return None
+        return self.header, self.limit - self.header
+
+    def take(self, block: bytes) -> bytes | memoryview:
+        """Return the whole value, checked, from the bytes of its span."""
+        self._locate(block)
+        at = self.data - self.header
+        return self._value(memoryview(block)[at : at + self.packed])
 
     def read_into(self, buffer: memoryview, start: int, stop: int, largest: int) -> None:
         """Read a part of the value into a buffer of its length."""
@@ -191,10 +218,8 @@ class Entry:
 
     def _with_header(self, start: int, stop: int) -> memoryview | None:
         """Read the local header and a part of the data together, unless apart is better."""
-        fixed = self._header_size()
-        first = self.header + fixed
-        # the length of the header's extra field is only known to be at most this
-        slack = self.limit - self.packed - first
+        first, slack = self._first(), self._slack()
+        fixed = first - self.header
         if slack > _SMALL or (self.source.near and stop > _SMALL):
             self.locate()
             return None
@@ -213,10 +238,15 @@ class Entry:
     def locate(self) -> None:
         """Find where the data start."""
         if self.data < 0:
-            self._locate(self.source.read(self.header, self._header_size()))
+            self._locate(self.source.read(self.header, self._first() - self.header))
 
-    def _header_size(self) -> int:
-        return LOCAL.size + len(parts(self.record)[0])
+    def _first(self) -> int:
+        """Return where the data start at the earliest: where the header has no extra field."""
+        return self.header + LOCAL.size + len(parts(self.record)[0])
+
+    def _slack(self) -> int:
+        """Return how much later than that they may start."""
+        return self.limit - self.packed - self._first()
 
     def _locate(self, head: bytes) -> None:
         """Check a local header against the central directory, and take the offset from it."""
