@@ -625,6 +625,7 @@ def test_a_killed_writer_leaves_what_was_there(path: Path, existing: bool, end: 
     with ZipStore(path).sync as sync:
         sync["next"] = b"1"
     assert names(path) == (["next", "old"] if existing else ["next"])
+    assert os.listdir(path.parent) == [path.name], "what a killed writer left goes with the next"
 
 
 def test_a_full_disk_is_told_and_closing_again_loses_nothing(path: Path) -> None:

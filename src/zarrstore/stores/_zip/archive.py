@@ -366,10 +366,7 @@ class Archive:
 
     def _compacted(self, part: Part, index: Index) -> tuple[Part, Index]:
         """Write all that is live to a new file, as it is; return that, and its index."""
-        if self._path is None:
-            image = Part.nameless(self.url)
-        else:
-            image = Part.unlocked(os.path.dirname(self._path), self.url)
+        image = part.sibling()
         new = Index()
         new.comment = index.comment
         try:

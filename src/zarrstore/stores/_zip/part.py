@@ -63,12 +63,13 @@ class Part:
             If there is a writer.
         """
         folder, name = os.path.split(path)
-        digest = hashlib.sha256(os.fsencode(name)).hexdigest()
-        partial = os.path.join(folder, f".zarrstore-{digest[:16]}.partial")
+        partial = os.path.join(folder, _named_after(name))
         lock = _only_writer(partial, url)
         if lock is None:
             return cls.unlocked(folder, url)
         try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, _named_after(os.path.basename(partial))))
             # the lock has a descriptor of its own, which a forked child closes
             return cls(partial, os.open(partial, _WRITE), url, lock)
         except BaseException:
@@ -87,6 +88,17 @@ class Part:
         """Make a file that goes with its last reader."""
         with tempfile.TemporaryFile() as file:
             return cls(None, os.dup(file.fileno()), url)
+
+    def sibling(self) -> Part:
+        """Make another file like this, which is found and removed in the same way."""
+        url = self.source.url
+        if self.path is None:
+            return Part.nameless(url)
+        folder, name = os.path.split(self.path)
+        if self._lock < 0:
+            return Part.unlocked(folder, url)
+        path = os.path.join(folder, _named_after(name))
+        return Part(path, os.open(path, _CREATE, 0o666), url)
 
     def append(self, *pieces: Any) -> int:
         """Write at the end; return where. After a failure nothing counts as written."""
@@ -132,6 +144,12 @@ class Part:
                 os.unlink(self.path)
             self.path = None
         self.release()
+
+
+def _named_after(name: str) -> str:
+    """Return the temporary name that belongs to a file name."""
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".zarrstore-{digest[:16]}.partial"
 
 
 def _only_writer(path: str, url: str) -> int | None:
