@@ -16,7 +16,7 @@ SOURCES = {"zarrstore": ROOT / "src", "zarrstore_testing": ROOT / "testing"}
 
 FLOORS = [
     ("errors", "keys", "byte_range", "redaction"),
-    ("forks", "limits", "runtime", "listing", "operations", "sync", "abc"),
+    ("forks", "budgets", "runtime", "listing", "operations", "sync", "abc"),
     ("stores",),
     ("registry",),
     ("format", "indexing"),
@@ -25,7 +25,7 @@ FLOORS = [
 TOP = len(FLOORS)
 MAY_IMPORT_ASYNCIO = (
     "zarrstore.runtime",
-    "zarrstore.limits",
+    "zarrstore.budgets",
     "zarrstore.operations",
     "zarrstore.abc",
     "zarrstore.compute",

@@ -673,7 +673,7 @@ class TestFork:
         with lock:
             time.sleep(0.3)
     def hold_all():
-        with runtime._io_thread._lock, runtime._pool._lock, runtime.limits._requests._lock:
+        with runtime._io_thread._lock, runtime.pool._lock, runtime.limits._requests._lock:
             time.sleep(0.3)
     threads = [threading.Thread(target=target) for target in (hold, hold_all, value.get)]
     for thread in threads:

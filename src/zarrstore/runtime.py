@@ -21,15 +21,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from zarrstore.budgets import Limits, grant, limits, pool, positive, run_in_worker
+from zarrstore.forks import ForkSafeLock, PerProcess
 
 if TYPE_CHECKING:
     import asyncio
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
 __all__ = [
     "CALLER",
@@ -90,213 +91,6 @@ def drive_inline(function: Callable[..., Coroutine[Any, Any, T]], *args: Any, **
     )
 
 
-class ForkSafeLock:
-    """A lock that is free again in a forked child, where its holder does not exist.
-
-    Examples
-    --------
-    >>> with ForkSafeLock():
-    ...     pass
-    """
-
-    __slots__ = ("__weakref__", "_lock")
-
-    _all: ClassVar[weakref.WeakSet[ForkSafeLock]] = weakref.WeakSet()
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        ForkSafeLock._all.add(self)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def _renew(self) -> None:
-        self._lock = threading.RLock()
-
-
-class PerProcess(Generic[T]):
-    """A value that is made at first use, once in each process: a connection, a client.
-
-    Parameters
-    ----------
-    make : callable
-        Makes the value. Called under a lock.
-    discard : callable, optional
-        Called with the value by `close`, in the process that made it only.
-    """
-
-    def __init__(self, make: Callable[[], T], discard: Callable[[T], object] | None = None) -> None:
-        self._make = make
-        self._discard = discard
-        self._lock = ForkSafeLock()
-        self._made: tuple[int, T] | None = None
-
-    def get(self) -> T:
-        """Return this process's value, made now if it is not there yet."""
-        made = self._made
-        if made is not None and made[0] == os.getpid():
-            return made[1]
-        with self._lock:
-            made = self._made
-            if made is None or made[0] != os.getpid():
-                self._made = made = (os.getpid(), self._make())
-            return made[1]
-
-    def close(self) -> None:
-        """Discard the value if this process made one."""
-        with self._lock:
-            made, self._made = self._made, None
-        if made is not None and made[0] == os.getpid() and self._discard is not None:
-            self._discard(made[1])
-
-
-class Limits:
-    """How much may be under way at once in this process, whoever asks.
-
-    Parameters
-    ----------
-    requests : int
-        Requests in flight to stores that are asynchronous (S3, HTTP ...).
-    threads : int
-        Worker threads for stores that block.
-    """
-
-    def __init__(self, requests: int, threads: int) -> None:
-        self._requests = _Slots(requests)
-        self._threads = threads
-
-    @property
-    def requests(self) -> int:
-        """Requests in flight at most; settable at any time."""
-        return self._requests.size
-
-    @requests.setter
-    def requests(self, number: int) -> None:
-        self._requests.resize(_positive("requests", number))
-
-    @property
-    def threads(self) -> int:
-        """Worker threads at most; settable before the first is started."""
-        return self._threads
-
-    @threads.setter
-    def threads(self, number: int) -> None:
-        if _pool.made:
-            raise RuntimeError("limits.threads is set before the first worker thread starts")
-        self._threads = _positive("threads", number)
-
-    @asynccontextmanager
-    async def request(self) -> AsyncIterator[None]:
-        """Hold one request slot; entered on an I/O loop."""
-        await self._requests.acquire()
-        try:
-            yield
-        finally:
-            self._requests.release()
-
-
-def _positive(name: str, number: int) -> int:
-    if number < 1:
-        raise ValueError(f"{name} must be 1 or more, not {number!r}")
-    return number
-
-
-class _Slots:
-    """A semaphore that is shared by several event loops, in order of arrival."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._renew()
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-        self._taken = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    def resize(self, size: int) -> None:
-        with self._lock:
-            self.size = size
-            self._wake()
-
-    async def acquire(self) -> None:
-        import asyncio
-
-        with self._lock:
-            if self._taken < self.size and not self._waiting:
-                self._taken += 1
-                return
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            with self._lock:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-                else:
-                    self._taken -= 1
-                    self._wake()
-            raise
-
-    def release(self) -> None:
-        with self._lock:
-            self._taken -= 1
-            self._wake()
-
-    def _wake(self) -> None:
-        while self._waiting and self._taken < self.size:
-            turn = self._waiting.popleft()
-            try:
-                turn.get_loop().call_soon_threadsafe(_grant, turn)
-            except RuntimeError:  # that loop is closed, and the waiter with it
-                continue
-            self._taken += 1
-
-
-def _grant(turn: asyncio.Future[None]) -> None:
-    if not turn.done():
-        turn.set_result(None)
-
-
-limits = Limits(requests=128, threads=min(32, 4 * (os.cpu_count() or 1)))
-"""The process-wide limits. Settable: ``zarrstore.limits.requests = 256``."""
-
-
-class _Pool:
-    """The worker threads of this process."""
-
-    def __init__(self) -> None:
-        self._renew()
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
-
-    @property
-    def made(self) -> bool:
-        return self._executor is not None
-
-    def submit(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
-        if self._executor is None:
-            with self._lock:
-                if self._executor is None:
-                    from concurrent.futures import ThreadPoolExecutor
-
-                    self._executor = ThreadPoolExecutor(limits.threads, "zarrstore-worker")
-        return self._executor.submit(function, *args, **kwargs)
-
-
-_pool = _Pool()
-
-
-def run_in_worker(function: Callable[..., T], *args: Any) -> Future[T]:
-    """Call a function in a worker thread, when one is free."""
-    return _pool.submit(function, *args)
-
-
 class Home(Protocol):
     """Where the coroutines of a store run."""
 
@@ -342,7 +136,7 @@ class _WorkersHome:
         import contextvars
 
         context = contextvars.copy_context()
-        future = _pool.submit(context.run, drive_inline, function, *args, **kwargs)
+        future = pool.submit(context.run, drive_inline, function, *args, **kwargs)
         return await _finished(future, future.cancel)
 
 
@@ -472,7 +266,7 @@ def _ended(future: Future[Any]) -> asyncio.Future[None]:
 
     def tell(_: object) -> None:
         with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(_grant, turn)
+            loop.call_soon_threadsafe(grant, turn)
 
     future.add_done_callback(tell)
     return turn
@@ -566,7 +360,7 @@ async def map_bounded(
         The first error; what was not started is not, and what was under way has ended.
     """
     if limit is not None:
-        _positive("limit", limit)
+        positive("limit", limit)
     if _thread.inline:
         return _map_inline(function, list(items), limit or limits.threads)
     return await _map_loop(function, list(items), limit or limits.requests)
@@ -629,7 +423,7 @@ def _map_inline(  # noqa: C901
     if work(time.perf_counter() + _LONGER_THAN_SMALL_WORK) or limit < 2:
         work()
         return results
-    helpers = [_pool.submit(work) for _ in range(min(limit, len(items)) - 1)]
+    helpers = [pool.submit(work) for _ in range(min(limit, len(items)) - 1)]
     try:
         with suppress(Exception):  # raised below, unless another was first
             work()
@@ -644,11 +438,7 @@ def _map_inline(  # noqa: C901
 
 
 def _after_fork_in_child() -> None:
-    for lock in ForkSafeLock._all:
-        lock._renew()
     _thread.inline = False
-    limits._requests._renew()
-    _pool._renew()
     _io_thread._renew()
 
 

@@ -1,0 +1,171 @@
+"""How much is under way at once in this process: requests in flight, worker threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+__all__ = ["Limits", "grant", "limits", "pool", "positive", "run_in_worker"]
+
+T = TypeVar("T")
+
+
+class Limits:
+    """How much may be under way at once in this process, whoever asks.
+
+    Parameters
+    ----------
+    requests : int
+        Requests in flight to stores that are asynchronous (S3, HTTP ...).
+    threads : int
+        Worker threads for stores that block.
+    """
+
+    def __init__(self, requests: int, threads: int) -> None:
+        self._requests = _Slots(requests)
+        self._threads = threads
+
+    @property
+    def requests(self) -> int:
+        """Requests in flight at most; settable at any time."""
+        return self._requests.size
+
+    @requests.setter
+    def requests(self, number: int) -> None:
+        self._requests.resize(positive("requests", number))
+
+    @property
+    def threads(self) -> int:
+        """Worker threads at most; settable before the first is started."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, number: int) -> None:
+        if pool.made:
+            raise RuntimeError("limits.threads is set before the first worker thread starts")
+        self._threads = positive("threads", number)
+
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[None]:
+        """Hold one request slot; entered on an I/O loop."""
+        await self._requests.acquire()
+        try:
+            yield
+        finally:
+            self._requests.release()
+
+
+def positive(name: str, number: int) -> int:
+    if number < 1:
+        raise ValueError(f"{name} must be 1 or more, not {number!r}")
+    return number
+
+
+class _Slots:
+    """A semaphore that is shared by several event loops, in order of arrival."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._renew()
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def resize(self, size: int) -> None:
+        with self._lock:
+            self.size = size
+            self._wake()
+
+    async def acquire(self) -> None:
+        import asyncio
+
+        with self._lock:
+            if self._taken < self.size and not self._waiting:
+                self._taken += 1
+                return
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            with self._lock:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+                else:
+                    self._taken -= 1
+                    self._wake()
+            raise
+
+    def release(self) -> None:
+        with self._lock:
+            self._taken -= 1
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and self._taken < self.size:
+            turn = self._waiting.popleft()
+            try:
+                turn.get_loop().call_soon_threadsafe(grant, turn)
+            except RuntimeError:  # that loop is closed, and the waiter with it
+                continue
+            self._taken += 1
+
+
+def grant(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
+limits = Limits(requests=128, threads=min(32, 4 * (os.cpu_count() or 1)))
+"""The process-wide limits. Settable: ``zarrstore.limits.requests = 256``."""
+
+
+class _Pool:
+    """The worker threads of this process."""
+
+    def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+
+    @property
+    def made(self) -> bool:
+        return self._executor is not None
+
+    def submit(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
+        if self._executor is None:
+            with self._lock:
+                if self._executor is None:
+                    from concurrent.futures import ThreadPoolExecutor
+
+                    self._executor = ThreadPoolExecutor(limits.threads, "zarrstore-worker")
+        return self._executor.submit(function, *args, **kwargs)
+
+
+pool = _Pool()
+
+
+def run_in_worker(function: Callable[..., T], *args: Any) -> Future[T]:
+    """Call a function in a worker thread, when one is free."""
+    return pool.submit(function, *args)
+
+
+def _after_fork_in_child() -> None:
+    limits._requests._renew()
+    pool._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
