@@ -113,4 +113,3 @@ class WrapperStore(Store):
 
     async def _getsize_prefix(self, prefix: str) -> int:
         return await self._inner.getsize_prefix(prefix)
-

@@ -65,9 +65,7 @@ class LoggingStore(WrapperStore):
     def _list_dir(self, prefix: str) -> AsyncIterator[str]:
         return self._logged("_list_dir", prefix, self._inner.list_dir(prefix))
 
-    async def _logged(
-        self, name: str, prefix: str, keys: AsyncIterator[str]
-    ) -> AsyncIterator[str]:
+    async def _logged(self, name: str, prefix: str, keys: AsyncIterator[str]) -> AsyncIterator[str]:
         started = time.perf_counter()
         count = 0
         try:
