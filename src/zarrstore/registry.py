@@ -154,7 +154,8 @@ def _open_zip_adapter(request: OpenRequest) -> Store:
     if not slash or not key or url.endswith("/"):
         raise StoreURLError(f"{redact(below.url)!r} before '|zip:' does not name a file")
     parent = OpenRequest(url, True, below.storage_options, below.below)
-    return _below(_load("zip", "ZipStore").from_store(parent.open(), key), request.rest)
+    archive: Store = _load("zip", "ZipStore").from_store(parent.open(), key, close_store=True)
+    return _below(archive, request.rest)
 
 
 def _local_path(url: str) -> str | None:
