@@ -132,8 +132,7 @@ class TestHomes:
         results: list[int] = []
 
         def work() -> None:
-            for n in range(50):
-                results.append(home.drive(add, n, b=0)[0])
+            results.extend([home.drive(add, n, b=0)[0] for n in range(50)])
 
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
@@ -531,6 +530,22 @@ class TestLimits:
             assert not limits._requests._waiting
             assert len(store.sync.get_many(["a"] * 5)) == 5
 
+    def test_a_hook_that_asks_its_own_store(self):
+        class Asking(Store):
+            async def _get(self, key):
+                await asyncio.sleep(0)
+                return b"1"
+
+            async def _exists(self, key):
+                return (await self.get_many([key, key]))[0] is not None
+
+        async def many() -> list[bool]:
+            return await asyncio.gather(*[Asking().exists("a") for _ in range(5)])
+
+        with requests_limit(1):
+            assert asyncio.run(asyncio.wait_for(many(), 5)) == [True] * 5
+            assert limits._requests._taken == 0
+
     def test_wrong_numbers(self):
         with pytest.raises(ValueError, match="requests must be 1 or more"):
             limits.requests = 0
@@ -826,6 +841,24 @@ class TestListings:
         next(keys)
         del keys
         gc.collect()
+        assert store.closed.wait(5)
+
+    def test_dropped_in_a_cycle_that_is_collected_on_the_io_loop(self):
+        store = self._store()
+        keys = store.sync.list()
+        next(keys)
+        cycle: list[object] = [keys]
+        cycle.append(cycle)
+
+        async def collect() -> None:
+            gc.collect()
+
+        gc.disable()
+        try:
+            del keys, cycle
+            io_loop_home.drive(collect)
+        finally:
+            gc.enable()
         assert store.closed.wait(5)
 
     @pytest.mark.anyio

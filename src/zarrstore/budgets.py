@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "grant", "limits", "pool", "positive", "run_in_worker"]
 
 T = TypeVar("T")
+
+_holds_slot: ContextVar[bool] = ContextVar("_holds_slot", default=False)
 
 
 class Limits:
@@ -55,11 +58,20 @@ class Limits:
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[None]:
-        """Hold one request slot; entered on an I/O loop."""
+        """Hold one request slot; entered on an I/O loop.
+
+        A request that is made for another is part of it: it would wait for a slot that is held
+        until it has ended.
+        """
+        if _holds_slot.get():
+            yield
+            return
         await self._requests.acquire()
+        _holds_slot.set(True)
         try:
             yield
         finally:
+            _holds_slot.set(False)
             self._requests.release()
 
 

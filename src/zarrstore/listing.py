@@ -123,6 +123,13 @@ class Listing(AsyncIterator[str]):
         elif hasattr(source, "close"):
             source.close()
 
+    def close(self) -> None:
+        """End the iteration from blocking code, or from a finaliser on the I/O loop itself."""
+        if isinstance(self._home, LoopHome) and self._home.here():
+            self._home.call_soon(self.aclose)
+        else:
+            self._home.drive(self.aclose)
+
     def __del__(self) -> None:
         # a blocking source is a plain generator, which its own deletion closes; one that came
         # through a fork belongs to the parent's loop

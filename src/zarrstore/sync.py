@@ -165,7 +165,7 @@ class SyncStore(MutableMapping[str, bytes]):
             while batch := self._drive(listing.next_batch):
                 yield from batch
         finally:
-            self._drive(listing.aclose)
+            listing.close()
 
     def __enter__(self) -> SyncStore:
         return self
