@@ -149,7 +149,7 @@ def test_what_a_store_cannot_do(store):
         lambda: bare.sync.is_empty(),
         lambda: bare.sync.getsize_prefix(),
     ):
-        with pytest.raises(UnsupportedOperationError, match="Bare .* does not support"):
+        with pytest.raises(UnsupportedOperationError, match=r"Bare .* does not support"):
             call()
 
 

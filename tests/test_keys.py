@@ -52,7 +52,7 @@ def test_keys(key):
 @example("/")
 @example("")
 def test_prefixes(prefix):
-    path = prefix[:-1] if prefix.endswith("/") else prefix
+    path = prefix.removesuffix("/")
     if prefix == "":
         assert check_prefix(prefix) == ""
     elif legal(path):
