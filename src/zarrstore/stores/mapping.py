@@ -32,8 +32,8 @@ class MappingStore(BlockingStore):
     >>> from collections import OrderedDict
     >>> mapping = OrderedDict()
     >>> MappingStore(mapping).sync["a"] = b"1"
-    >>> mapping
-    OrderedDict([('a', b'1')])
+    >>> dict(mapping)
+    {'a': b'1'}
     """
 
     def __init__(self, mapping: MutableMapping[str, Any], *, read_only: bool = False) -> None:
