@@ -13,6 +13,7 @@ __all__ = ["Behaviour", "Failed", "Options", "behaviour", "registered"]
 
 MANY_KEYS = 1500
 RANDOM_EXAMPLES = 20
+TIMEOUT = 120.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,10 +33,14 @@ class Options:
         second one; fewer are quicker where each request is slow.
     examples : int, default 20
         How many random sequences of operations are compared with those on a ``dict``.
+    timeout : float or None, default 120
+        After how many seconds over one face a behaviour has failed, because the store hangs;
+        ``None`` waits for ever.
     """
 
     many_keys: int = MANY_KEYS
     examples: int = RANDOM_EXAMPLES
+    timeout: float | None = TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -58,17 +58,29 @@ def in_threads(functions: Iterable[Callable[[], T]], *, take_turns: bool = True)
         if event in ("call", "return"):
             time.sleep(0)
 
-    def run(function: Callable[[], T]) -> T:
+    outcomes: list[Future[T]] = [Future() for _ in tasks]
+
+    def run(function: Callable[[], T], outcome: Future[T]) -> None:
         barrier.wait(30)
         if take_turns:
             sys.setprofile(give_way)
         try:
-            return function()
+            outcome.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
+            outcome.set_exception(error)
         finally:
             sys.setprofile(None)
 
-    with ThreadPoolExecutor(len(tasks)) as threads:
-        return list(threads.map(run, tasks))
+    # daemons: a store that hangs in one does not keep the process from ending
+    threads = [
+        threading.Thread(target=run, args=pair, daemon=True)
+        for pair in zip(tasks, outcomes, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [outcome.result() for outcome in outcomes]
 
 
 class Face(ABC):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from zarrstore.abc import Capability, Store
 from zarrstore_testing.behaviour import Behaviour, Failed, Options
@@ -19,6 +21,7 @@ from zarrstore_testing.log import Log
 
 __all__ = ["ConformanceError", "Report", "Result", "check_store", "run_behaviour"]
 
+T = TypeVar("T")
 Status = Literal["passed", "failed", "not applicable"]
 
 
@@ -119,7 +122,9 @@ def _run_once(
     __tracebackhide__ = True
     case = Case(make_store, options)
     name = "make_store()"
-    try:
+
+    def check() -> str | None:
+        nonlocal name
         with case:
             store = case.make()
             name = repr(store)
@@ -132,10 +137,38 @@ def _run_once(
             else:
                 face = kind(store, case.log)
                 kind.run(lambda: behaviour.function(face))
+        return None
+
+    try:
+        instead = _within(options.timeout, check)
     except Exception as error:
         raise ConformanceError(_message(behaviour, kind, name, error, case.log)) from error
     notes.extend(note for note in case.log.notes if note not in notes)
-    return None
+    return instead
+
+
+def _within(seconds: float | None, function: Callable[[], T]) -> T:
+    """Call a function, and fail if it does not end.
+
+    In a thread of its own, where no event loop runs (as one does in Jupyter); it is left to
+    itself if it hangs.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=run, name="zarrstore-testing", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        frame = sys._current_frames().get(thread.ident or 0)
+        where = "".join(traceback.format_stack(frame)[-3:]) if frame else ""
+        raise Failed(f"the store hangs: no end after {seconds or 0:g} s, and it stands at\n{where}")
+    return outcome.result()
 
 
 def _names(capabilities: Capability) -> str:
@@ -187,21 +220,8 @@ def check_store(
         raise ValueError(f"there are no behaviours {unknown}; see zarrstore_testing.registry")
     options = options or Options()
 
-    def check() -> Report:
-        results = [_result(registry[name], make_store, options) for name in chosen]
-        return Report(_described(make_store), tuple(results))
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        looping = False
-    else:
-        looping = True
-    if not looping:
-        return check()
-    # in Jupyter, say: the checks bring event loops of their own
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(check).result()
+    results = [_result(registry[name], make_store, options) for name in chosen]
+    return Report(_described(make_store), tuple(results))
 
 
 def _described(make_store: Callable[[], Store]) -> str:
@@ -230,7 +250,7 @@ def make_test(behaviour: Behaviour) -> Callable[[Any], None]:
     """Return the test method of a behaviour."""
 
     def test(self: Any) -> None:
-        options = Options(many_keys=self.many_keys, examples=self.examples)
+        options = Options(self.many_keys, self.examples, self.timeout)
         run_behaviour(behaviour, self.make_store, options)
 
     test.__name__ = f"test_{behaviour.name}"

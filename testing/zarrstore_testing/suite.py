@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zarrstore.abc import Store
-from zarrstore_testing.behaviour import MANY_KEYS, RANDOM_EXAMPLES
+from zarrstore_testing.behaviour import MANY_KEYS, RANDOM_EXAMPLES, TIMEOUT
 from zarrstore_testing.contract import registry
 from zarrstore_testing.running import make_test
 
@@ -18,9 +18,7 @@ class StoreTests:
 
     Attributes
     ----------
-    many_keys : int
-        See `Options`.
-    examples : int
+    many_keys, examples, timeout
         See `Options`.
 
     Examples
@@ -34,6 +32,7 @@ class StoreTests:
 
     many_keys: int = MANY_KEYS
     examples: int = RANDOM_EXAMPLES
+    timeout: float | None = TIMEOUT
 
     def make_store(self) -> Store:
         """Return a new, empty, writable store: other data than any returned before."""

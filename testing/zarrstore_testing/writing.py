@@ -183,7 +183,7 @@ def _check_whole(case: Case, store: Store, olds: list[bytes], read: Any) -> None
         except Exception as error:  # noqa: BLE001 - it goes into the report
             faults.append(f"{type(error).__name__}: {error}")
 
-    threads = [threading.Thread(target=reader, args=(index,)) for index in range(3)]
+    threads = [threading.Thread(target=reader, args=(index,), daemon=True) for index in range(3)]
     for thread in threads:
         thread.start()
     until = time.monotonic() + 0.25

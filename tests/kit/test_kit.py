@@ -7,6 +7,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,23 @@ def test_options_are_used():
 
     check_store(CountsKeys, options=Options(many_keys=60), behaviours=["many_keys_are_listed"])
     assert len(made) == 60
+
+
+def test_a_store_that_hangs_is_found():
+    forever = threading.Event()
+
+    class Hangs(Sound):
+        def _stat(self, key):
+            forever.wait()
+
+    options = Options(timeout=0.5)
+    try:
+        result = check_store(Hangs, options=options, behaviours=["getsize_is_in_bytes"]).results[0]
+        assert result.reason.startswith("the store hangs: no end after 0.5 s")
+        assert "rule: getsize is the size in bytes" in result.details
+    finally:
+        forever.set()
+    assert check_store(Sound, options=Options(timeout=None), behaviours=["range_inside"]).ok
 
 
 def test_it_runs_under_plain_pytest_with_nothing_else(tmp_path):
