@@ -289,6 +289,23 @@ class TestCancellation:
     def test_cancelled_twice(self):
         assert asyncio.run(self._cancelled_twice()) == ["ended", "caller"]
 
+    def test_waiting_for_a_cancelled_task_does_not_spin(self):
+        """anyio cancels again at every turn of the loop, unless what it cancels is shielded."""
+
+        async def stubborn() -> None:
+            try:
+                await asyncio.sleep(30)
+            finally:
+                await asyncio.sleep(0.1)
+
+        async def main() -> None:
+            with anyio.move_on_after(0.01):
+                await io_loop_home.run(stubborn)
+
+        before = time.process_time()
+        asyncio.run(main())
+        assert time.process_time() - before < 0.08
+
     @pytest.mark.usefixtures("ctrl_c")
     def test_ctrl_c_in_a_blocking_call(self):
         ended = threading.Event()

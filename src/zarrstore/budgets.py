@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["Limits", "grant", "limits", "pool", "positive", "run_in_worker"]
+__all__ = ["Limits", "limits", "pool", "positive", "run_in_worker"]
 
 T = TypeVar("T")
 
@@ -127,13 +127,13 @@ class _Slots:
         while self._waiting and self._taken < self.size:
             turn = self._waiting.popleft()
             try:
-                turn.get_loop().call_soon_threadsafe(grant, turn)
+                turn.get_loop().call_soon_threadsafe(_grant, turn)
             except RuntimeError:  # that loop is closed, and the waiter with it
                 continue
             self._taken += 1
 
 
-def grant(turn: asyncio.Future[None]) -> None:
+def _grant(turn: asyncio.Future[None]) -> None:
     if not turn.done():
         turn.set_result(None)
 

@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from zarrstore.budgets import Limits, grant, limits, pool, positive, run_in_worker
+from zarrstore.budgets import Limits, limits, pool, positive, run_in_worker
 from zarrstore.forks import ForkSafeLock, PerProcess
 
 if TYPE_CHECKING:
@@ -244,32 +244,34 @@ async def _finished(future: Future[T], cancel: Callable[[], object]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return await _finished_elsewhere(future, cancel)
+    ended = _ended(future)
     try:
-        await _ended(future)
+        await ended.wait()
     except asyncio.CancelledError:
+        import anyio
+
         cancel()
-        while not future.done():
-            try:
-                await _ended(future)
-            except asyncio.CancelledError:
-                continue
+        while not ended.is_set():
+            # unshielded, anyio cancels again at every turn of the loop and keeps it spinning
+            with suppress(asyncio.CancelledError), anyio.CancelScope(shield=True):
+                await ended.wait()
         raise
     return future.result()
 
 
-def _ended(future: Future[Any]) -> asyncio.Future[None]:
-    """Return a future of the running loop that is done when one of another thread is."""
+def _ended(future: Future[Any]) -> asyncio.Event:
+    """Return an event of the running loop that is set when a future of another thread is done."""
     import asyncio
 
     loop = asyncio.get_running_loop()
-    turn = loop.create_future()
+    event = asyncio.Event()
 
     def tell(_: object) -> None:
         with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(grant, turn)
+            loop.call_soon_threadsafe(event.set)
 
     future.add_done_callback(tell)
-    return turn
+    return event
 
 
 async def _finished_elsewhere(future: Future[T], cancel: Callable[[], object]) -> T:
