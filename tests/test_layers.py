@@ -16,18 +16,27 @@ SOURCES = {"zarrstore": ROOT / "src", "zarrstore_testing": ROOT / "testing"}
 
 FLOORS = [
     ("errors", "keys", "byte_range", "redaction"),
-    ("forks", "budgets", "runtime", "listing", "operations", "sync", "abc"),
+    (
+        "forks",
+        "budgets",
+        "runtime",
+        "listing",
+        "operations",
+        "readable",
+        "writable",
+        "listable",
+        "sync",
+        "abc",
+    ),
     ("stores",),
     ("registry",),
-    ("format", "indexing"),
+    ("format",),
     ("chunks", "compute", "hierarchy"),
 ]
 TOP = len(FLOORS)
 MAY_IMPORT_ASYNCIO = (
     "zarrstore.runtime",
     "zarrstore.budgets",
-    "zarrstore.operations",
-    "zarrstore.abc",
     "zarrstore.compute",
     "zarrstore.stores.remote",
     "zarrstore.stores._remote",

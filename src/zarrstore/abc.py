@@ -4,7 +4,7 @@ A backend that blocks subclasses `BlockingStore` and writes plain functions; one
 asynchronous subclasses `Store` and writes coroutines. ``_get``, ``_set``, ``_delete`` and
 ``_list`` are enough: ranges, batches, listing one level, deleting a prefix, the blocking face
 and the mapping follow. Without one of them the store lacks that capability. The other hooks of
-`zarrstore.operations` make it faster.
+`zarrstore.readable`, `zarrstore.writable` and `zarrstore.listable` make it faster.
 
 >>> class DictStore(BlockingStore):
 ...     def __init__(self):
@@ -28,23 +28,16 @@ from __future__ import annotations
 import os
 import uuid
 import weakref
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from zarrstore.byte_range import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarrstore.errors import NotShareableError, ReadOnlyError, StoreClosedError
-from zarrstore.operations import (
-    ABSENT,
-    Absent,
-    Buffer,
-    Capability,
-    Listable,
-    Readable,
-    Stat,
-    Version,
-    Writable,
-)
+from zarrstore.listable import Listable
+from zarrstore.operations import ABSENT, Absent, Buffer, Capability, Stat, Version
+from zarrstore.readable import Readable
 from zarrstore.runtime import WORKERS, Home, io_loop_home
 from zarrstore.sync import SyncStore
+from zarrstore.writable import Writable
 
 __all__ = [
     "ABSENT",
@@ -129,14 +122,14 @@ class Store(Listable):
         if result is not None:
             await result
 
-    async def __aenter__(self: S) -> S:
+    async def __aenter__(self) -> Self:
         self._check_open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def with_read_only(self: S, read_only: bool = True) -> S:
+    def with_read_only(self, read_only: bool = True) -> Self:
         """Return a view of the same data that is read-only, or not.
 
         Raises

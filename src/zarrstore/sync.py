@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Iterator, MutableMapping
-from typing import Any, Literal, Protocol, TypeVar
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any, Literal, Self
 
 from zarrstore.byte_range import ByteRequest, is_byte_request
 from zarrstore.errors import KeyNotFoundError
+from zarrstore.listable import Listable
 from zarrstore.listing import Listing
 from zarrstore.operations import (
     Absent,
     Buffer,
     Capability,
-    Listable,
     Request,
     Stat,
     Version,
 )
 
 __all__ = ["SyncStore"]
-
-T = TypeVar("T")
-
-
-class _Closable(Protocol):
-    def close(self) -> Coroutine[Any, Any, None]: ...
 
 
 class SyncStore(MutableMapping[str, bytes]):
@@ -83,9 +77,7 @@ class SyncStore(MutableMapping[str, bytes]):
     def __reduce__(self) -> tuple[Any, ...]:
         return SyncStore, (self._store,)
 
-    def get(
-        self, key: str, default: Any = None, *, byte_range: ByteRequest | None = None
-    ) -> Any:
+    def get(self, key: str, default: Any = None, *, byte_range: ByteRequest | None = None) -> Any:
         """Return a value, or the part of it that a byte range asks for.
 
         ``default`` if there is no such key, as a mapping does. A byte range may stand in the
@@ -102,9 +94,7 @@ class SyncStore(MutableMapping[str, bytes]):
     def get_many(self, requests: Iterable[Request]) -> list[Buffer | None]:
         return self._drive(self._store.get_many, requests)
 
-    def get_into(
-        self, key: str, buffer: Any, byte_range: ByteRequest | None = None
-    ) -> int | None:
+    def get_into(self, key: str, buffer: Any, byte_range: ByteRequest | None = None) -> int | None:
         return self._drive(self._store.get_into, key, buffer, byte_range)
 
     def exists(self, key: str) -> bool:
@@ -156,8 +146,7 @@ class SyncStore(MutableMapping[str, bytes]):
         return self._drive(self._store.is_empty, prefix)
 
     def close(self) -> None:
-        closable: Any = self._store
-        self._drive(closable.close)
+        self._drive(self._store.close)
 
     def _iterate(self, listing: Any) -> Iterator[str]:
         assert isinstance(listing, Listing)
@@ -167,7 +156,7 @@ class SyncStore(MutableMapping[str, bytes]):
         finally:
             listing.close()
 
-    def __enter__(self) -> SyncStore:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,7 @@ import pytest
 from zarrstore import operations
 from zarrstore.abc import ABSENT, RangeByteRequest, Store
 from zarrstore.errors import ConflictError, InvalidKeyError, ReadOnlyError, StoreClosedError
-from zarrstore.operations import Listable
+from zarrstore.listable import Listable
 from zarrstore.stores import wrappers
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.memory import MemoryStore

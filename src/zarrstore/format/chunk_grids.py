@@ -78,7 +78,7 @@ def guess_chunks(shape: tuple[int, ...], itemsize: int, target: int = _TARGET_BY
     Examples
     --------
     >>> guess_chunks((4000, 4000), 8)
-    (500, 250)
+    (250, 500)
     """
     chunks = [max(1, length) for length in shape]
     size = itemsize

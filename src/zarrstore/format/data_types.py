@@ -118,7 +118,7 @@ def decode_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
 
     Examples
     --------
-    >>> decode_fill_value("0x7fc00000", np.dtype("float32"))
+    >>> float(decode_fill_value("0x7fc00000", np.dtype("float32")))
     nan
     """
     decode: Callable[[Any, np.dtype[Any]], Any] | None = {

@@ -1,0 +1,270 @@
+"""Reading values: `Readable`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from zarrstore.byte_range import (
+    ByteRequest,
+    RangeByteRequest,
+    coalesce,
+    is_byte_request,
+    resolve,
+)
+from zarrstore.errors import KeyNotFoundError
+from zarrstore.keys import check_key
+from zarrstore.operations import (
+    Buffer,
+    Capability,
+    Maybe,
+    Operations,
+    Request,
+    Stat,
+    operation,
+)
+from zarrstore.runtime import map_bounded
+
+__all__ = ["Readable"]
+
+
+class Readable(Operations):
+    """Reading values."""
+
+    @abstractmethod
+    def _get(self, key: str) -> Maybe[Any]:
+        """Return the whole value as a bytes-like object, or ``None`` if there is no such key."""
+
+    def _get_range(self, key: str, byte_range: ByteRequest) -> Maybe[Any]:
+        """Return a part of a value, clamped as in `zarrstore.byte_range`, or ``None``."""
+        return NotImplemented
+
+    def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> Maybe[Any]:
+        """Return a list of parts of one value, or ``None`` if there is no such key."""
+        return NotImplemented
+
+    def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> Maybe[Any]:
+        """Return a list of values (or parts), ``None`` where there is no such key."""
+        return NotImplemented
+
+    def _get_into(self, key: str, buffer: memoryview, byte_range: ByteRequest | None) -> Maybe[Any]:
+        """Read into a flat, writable buffer of bytes; return the size as `get_into` does."""
+        return NotImplemented
+
+    def _stat(self, key: str) -> Maybe[Any]:
+        """Return a `Stat`, or ``None`` if there is no such key."""
+        return NotImplemented
+
+    def _exists(self, key: str) -> Maybe[Any]:
+        """Tell whether there is such a key."""
+        return NotImplemented
+
+    def _reading(self, what: str, key: str) -> None:
+        check_key(key)
+        self._require(Capability.READ, what, "it cannot be read", key)
+
+    @operation
+    async def get(self, key: str, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Return a value, or the part of it that a byte range asks for; ``None`` if missing.
+
+        A range is clamped to what exists. A directory is not a key.
+
+        Raises
+        ------
+        InvalidKeyError, StoreClosedError, BackendError
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore({"a": b"hello"})
+        >>> store.sync.get("a"), store.sync.get("b")
+        (b'hello', None)
+        """
+        self._reading("get", key)
+        if byte_range is None:
+            return _frozen(await self._hook("_get", key))
+        return await self._part(key, byte_range)
+
+    async def _part(self, key: str, byte_range: ByteRequest) -> Buffer | None:
+        _check_byte_range(byte_range)
+        part = await self._hook("_get_range", key, byte_range)
+        if part is not NotImplemented:
+            return _frozen(part)
+        whole = _frozen(await self._hook("_get", key))
+        return None if whole is None else _slice(whole, byte_range)
+
+    @operation
+    async def get_ranges(self, key: str, byte_ranges: Iterable[ByteRequest]) -> list[Buffer] | None:
+        """Return parts of one value in the order asked; ``None`` if the key is missing.
+
+        Near ranges are read in one request.
+        """
+        self._reading("get_ranges", key)
+        requests = list(byte_ranges)
+        for request in requests:
+            _check_byte_range(request)
+        if not requests:
+            return [] if await self._found(key) else None
+        parts = await self._hook("_get_ranges", key, requests)
+        if parts is not NotImplemented:
+            return None if parts is None else [bytes(part) for part in parts]
+        return await self._coalesced(key, requests)
+
+    async def _coalesced(self, key: str, requests: list[ByteRequest]) -> list[Buffer] | None:
+        bounded = [i for i, request in enumerate(requests) if isinstance(request, RangeByteRequest)]
+        spans: list[tuple[ByteRequest, list[int]]] = [
+            (span, [bounded[member] for member in members])
+            for span, members in coalesce([requests[i] for i in bounded])  # type: ignore[misc]
+        ]
+        spans += [(requests[i], [i]) for i in range(len(requests)) if i not in set(bounded)]
+        read = await map_bounded(lambda span: self._part(key, span[0]), spans)
+        results: list[Buffer] = [b""] * len(requests)
+        for (span, members), data in zip(spans, read, strict=True):
+            if data is None:
+                return None
+            if not isinstance(span, RangeByteRequest):
+                results[members[0]] = data
+                continue
+            for member in members:
+                wanted = requests[member]
+                assert isinstance(wanted, RangeByteRequest)
+                first = wanted.start - span.start
+                results[member] = data[first : first + wanted.end - wanted.start]
+        return results
+
+    @operation
+    async def get_many(self, requests: Iterable[Request]) -> list[Buffer | None]:
+        """Return many values, several read at once, in the order asked; ``None`` for missing.
+
+        Parameters
+        ----------
+        requests : iterable of str or (str, ByteRequest or None)
+            Keys, or keys with a byte range; a key may be there more than once.
+        """
+        pairs = [(item, None) if isinstance(item, str) else _pair(item) for item in requests]
+        for key, byte_range in pairs:
+            check_key(key)
+            if byte_range is not None:
+                _check_byte_range(byte_range)
+        self._require(Capability.READ, "get_many", "it cannot be read")
+        values = await self._hook("_get_many", pairs)
+        if values is not NotImplemented:
+            return [_frozen(value) for value in values]
+        return await map_bounded(self._one_of_many, pairs)
+
+    async def _one_of_many(self, request: tuple[str, ByteRequest | None]) -> Buffer | None:
+        key, byte_range = request
+        if byte_range is None:
+            return _frozen(await self._hook("_get", key))
+        return await self._part(key, byte_range)
+
+    @operation
+    async def get_into(
+        self, key: str, buffer: Any, byte_range: ByteRequest | None = None
+    ) -> int | None:
+        """Read a value (or a part) into the caller's buffer; return its size in bytes.
+
+        ``None`` if the key is missing. If the size is larger than the buffer, nothing is
+        promised of what the buffer holds.
+
+        Parameters
+        ----------
+        key : str
+        buffer : bytearray, memoryview, numpy array
+            Writable and C-contiguous.
+        byte_range : ByteRequest, optional
+        """
+        self._reading("get_into", key)
+        view = _writable_view(buffer)
+        if byte_range is not None:
+            _check_byte_range(byte_range)
+        size: Any = await self._hook("_get_into", key, view, byte_range)
+        if size is NotImplemented:
+            value = await self._one_of_many((key, byte_range))
+            if value is None:
+                return None
+            size = len(value)
+            if size <= view.nbytes:
+                view[:size] = value
+        return size if size is None else int(size)
+
+    @operation
+    async def stat(self, key: str) -> Stat | None:
+        """Return the size, version and time of a value without reading it; ``None`` if missing."""
+        self._reading("stat", key)
+        return await self._found(key)
+
+    async def _found(self, key: str) -> Stat | None:
+        stat: Any = await self._hook("_stat", key)
+        if stat is NotImplemented:
+            value = await self._hook("_get", key)
+            stat = None if value is None else Stat(memoryview(value).nbytes)
+        found: Stat | None = stat
+        return found
+
+    @operation
+    async def exists(self, key: str) -> bool:
+        """Tell whether there is such a key; ``False`` for a directory."""
+        self._reading("exists", key)
+        found = await self._hook("_exists", key)
+        if found is NotImplemented:
+            return await self._found(key) is not None
+        return bool(found)
+
+    @operation
+    async def getsize(self, key: str) -> int:
+        """Return the size of a value in bytes.
+
+        Raises
+        ------
+        KeyNotFoundError
+            If there is no such key.
+        """
+        self._reading("getsize", key)
+        stat = await self._found(key)
+        if stat is None:
+            raise KeyNotFoundError(f"no key {key!r} in {self.url}", store=self.url, key=key)
+        return stat.size
+
+
+def _frozen(value: Any) -> Buffer | None:
+    """Return what a hook read as something that nobody can change."""
+    if value is None or type(value) is bytes:
+        return value
+    if type(value) is memoryview and value.readonly and value.format == "B" and value.ndim == 1:
+        return value
+    return memoryview(value).tobytes()  # bytes() takes a number, or an array of one, for a length
+
+
+def _check_byte_range(byte_range: object) -> None:
+    if not is_byte_request(byte_range):
+        raise TypeError(
+            "a byte range is a RangeByteRequest, OffsetByteRequest or SuffixByteRequest, "
+            f"not {byte_range!r}"
+        )
+
+
+def _pair(item: object) -> tuple[str, ByteRequest | None]:
+    if isinstance(item, tuple) and len(item) == 2:
+        return item
+    raise TypeError(f"a request is a key or a (key, byte range) pair, not {item!r}")
+
+
+def _slice(value: Buffer, byte_range: ByteRequest) -> Buffer:
+    start, stop = resolve(byte_range, len(value))
+    return value[start:stop]
+
+
+def _writable_view(buffer: Any) -> memoryview:
+    try:
+        view = memoryview(buffer)
+    except (TypeError, ValueError):
+        view = None
+    if view is None or view.readonly or not view.c_contiguous:
+        raise TypeError(
+            "get_into needs a writable, C-contiguous buffer (bytearray, memoryview, numpy "
+            f"array), not {type(buffer).__name__}"
+            + ("" if view is None else " that is read-only or has another memory order")
+        )
+    return view.cast("B") if view.nbytes else memoryview(bytearray())

@@ -1,0 +1,156 @@
+"""Writing and deleting values: `Writable`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from zarrstore.errors import ConflictError
+from zarrstore.keys import check_key
+from zarrstore.operations import (
+    ABSENT,
+    Absent,
+    Capability,
+    Maybe,
+    Operations,
+    Version,
+    operation,
+)
+from zarrstore.runtime import map_bounded
+
+__all__ = ["Writable"]
+
+
+class Writable(Operations):
+    """Writing and deleting values."""
+
+    def _set(self, key: str, value: Any) -> Maybe[Any]:
+        """Write a value atomically; return its version, or ``None`` if there are none."""
+        return NotImplemented
+
+    def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Maybe[Any]:
+        """Write a value if the key is as expected, else raise by `_conflict`; atomic."""
+        return NotImplemented
+
+    def _set_many(self, items: Sequence[tuple[str, Any]]) -> Maybe[Any]:
+        """Write many values."""
+        return NotImplemented
+
+    def _delete(self, key: str) -> Maybe[Any]:
+        """Delete a key; nothing happens if there is none."""
+        return NotImplemented
+
+    def _writing(self, what: str, *keys: str) -> None:
+        for key in keys:
+            check_key(key)
+        self._require(Capability.WRITE, what, "it cannot be written", keys[0] if keys else "")
+
+    @operation
+    async def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        expect: Version | Literal[Absent.ABSENT] | None = None,
+    ) -> Version | None:
+        """Write a value, atomically; return its version, or ``None`` if the store has none.
+
+        A reader sees the old value or the new one. The caller may reuse its buffer at once.
+
+        Parameters
+        ----------
+        key : str
+        value : bytes-like
+            Any C-contiguous buffer.
+        expect : str or ABSENT, optional
+            Write only if the key has this version, or does not exist. Of many writers that
+            race, exactly one wins.
+
+        Raises
+        ------
+        ConflictError
+            If the key is not as expected; nothing was written.
+        InvalidKeyError, TypeError, ReadOnlyError, StoreClosedError, BackendError
+        UnsupportedOperationError
+            If ``expect`` is given and the store has no conditional writes.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore()
+        >>> version = store.sync.set("a", b"1", expect=ABSENT)
+        >>> version = store.sync.set("a", b"2", expect=version)
+        >>> store.sync.get("a")
+        b'2'
+        """
+        self._writing("set", key)
+        data = self._value(value)
+        if expect is None:
+            version: Version | None = await self._hook("_set", key, data)
+            return version
+        if expect is ABSENT:
+            self._require(
+                Capability.CREATE_EXCLUSIVE,
+                "set(expect=ABSENT)",
+                "use exists() and set(), where there is one writer",
+                key,
+            )
+        elif not isinstance(expect, str):
+            raise TypeError(f"expect is a version or ABSENT, not {type(expect).__name__}")
+        else:
+            self._require(
+                Capability.COMPARE_AND_SWAP,
+                "set(expect=version)",
+                "use get() and set(), where there is one writer",
+                key,
+            )
+            if not expect:  # no version is empty, but a backend may take that for "any"
+                raise self._conflict(key, expect, None)
+        swapped: Version | None = await self._hook("_set_if", key, data, expect)
+        return swapped
+
+    @operation
+    async def set_if_not_exists(self, key: str, value: Any) -> bool:
+        """Write a value if there is no such key; tell whether this call wrote it."""
+        try:
+            await self.set(key, value, expect=ABSENT)
+        except ConflictError:
+            return False
+        return True
+
+    @operation
+    async def set_many(self, items: Iterable[tuple[str, Any]]) -> None:
+        """Write many values, several at once; each is atomic, all together are not.
+
+        Parameters
+        ----------
+        items : iterable of (str, bytes-like), or a mapping
+            A key that is there twice gets the last of its values.
+        """
+        pairs = dict(items)
+        self._writing("set_many", *pairs)
+        checked = [(key, self._value(value)) for key, value in pairs.items()]
+        if await self._hook("_set_many", checked) is NotImplemented:
+            await map_bounded(lambda item: self._hook("_set", *item), checked)
+
+    @operation
+    async def delete(self, key: str) -> None:
+        """Delete a key; nothing happens if there is none. A directory is never deleted."""
+        check_key(key)
+        self._require(Capability.DELETE, "delete", "write a value of your own that marks it", key)
+        await self._hook("_delete", key)
+
+    def _conflict(self, key: str, expected: object, found: Version | None) -> ConflictError:
+        """Make the error of a conditional write that lost."""
+        if expected is ABSENT:
+            message = f"{key!r} already exists in {self.url}, and had to be absent"
+            return ConflictError(message, store=self.url, key=key, found=found)
+        state = "does not exist any more" if found is None else f"has version {found!r}"
+        return ConflictError(
+            f"{key!r} in {self.url} {state}, not the expected version {expected!r}; "
+            "read it again, and apply the change to what is there now",
+            store=self.url,
+            key=key,
+            expected=str(expected),
+            found=found,
+        )
