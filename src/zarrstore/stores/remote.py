@@ -174,10 +174,13 @@ class RemoteStore(Store):
                 store=self._url,
             )
         if self._given is not None and os.getpid() == self._pid:
-            return self._kind(self._given, self._path, report)
+            files = self._kind(self._given, self._path, report)
+            _in_use.add(files)
+            return files
         with report.during("open", self._path):
             fs, path = self._recipe.make()
         files = self._kind(fs, self._path or path, report)
+        _in_use.add(files)
         if self._recipe.is_async:
             # not left to the filesystem's own finalizer, which blocks whatever loop it runs on
             files.retire = weakref.finalize(files, _retire, fs, files.closed, os.getpid())
@@ -232,6 +235,24 @@ def _fsspec_loop() -> asyncio.AbstractEventLoop:
 
 
 _FSSPEC_LOOP = LoopHome(_fsspec_loop)
+
+
+_in_use: weakref.WeakSet[Files] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Keep the child from closing connections whose selector it shares with its parent."""
+    for files in list(_in_use):
+        session = getattr(files.fs, "_session", None)
+        connector = getattr(session, "connector", None)
+        if session is not None and connector is not None:
+            session.detach()
+            connector._closed = True  # its deletion would take the parent's sockets away
+            _of_parents.append(connector)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 async def _end(fs: Any, closed: Callable[[Any], Awaitable[None]]) -> None:
