@@ -924,3 +924,20 @@ class TestListings:
         assert next(keys) == "a"
         with pytest.raises(OSError, match="gone"):
             list(keys)
+
+
+@pytest.mark.anyio
+async def test_hooks_may_use_anyio_whatever_loop_the_caller_runs():
+    import contextvars
+
+    import anyio
+
+    said = contextvars.ContextVar("said", default="nothing")
+
+    class Sleepy(Store):
+        async def _get(self, key):
+            await anyio.sleep(0)
+            return said.get().encode()
+
+    said.set("hello")
+    assert await Sleepy().get("a") == b"hello"

@@ -19,6 +19,7 @@ error at once. Limits on threads and on requests in flight are process-wide (`li
 from __future__ import annotations
 
 import os
+import contextvars
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -133,8 +134,6 @@ class _WorkersHome:
     async def run(
         self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
     ) -> T:
-        import contextvars
-
         context = contextvars.copy_context()
         future = pool.submit(context.run, drive_inline, function, *args, **kwargs)
         return await _finished(future, future.cancel)
@@ -215,12 +214,24 @@ class LoopHome:
         def cancel() -> None:
             loop.call_soon_threadsafe(lambda: task is not None and task.cancel())
 
-        loop.call_soon_threadsafe(start)
+        loop.call_soon_threadsafe(start, context=_context_of_caller())
         return future, cancel
 
     def call_soon(self, function: Callable[..., Coroutine[Any, Any, object]]) -> None:
         """Start a coroutine function there and do not wait for it."""
         self._submit(function)
+
+
+def _context_of_caller() -> contextvars.Context:
+    """Return a copy of the caller's context, without the mark of its own event loop in it."""
+    context = contextvars.copy_context()
+    for variable in list(context):
+        if variable.name == _LIBRARY_OF_CALLER:
+            context.run(variable.set, None)
+    return context
+
+
+_LIBRARY_OF_CALLER = "sniffio_async_library"  # by which anyio tells trio from asyncio
 
 
 async def _outcome(

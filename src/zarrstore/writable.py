@@ -105,7 +105,13 @@ class Writable(Operations):
                 key,
             )
             if not expect:  # no version is empty, but a backend may take that for "any"
-                raise self._conflict(key, expect, None)
+                raise ConflictError(
+                    f"no version of {key!r} in {self.url} is the empty string; give one that "
+                    "set() or stat() returned, or ABSENT",
+                    store=self.url,
+                    key=key,
+                    expected=expect,
+                )
         swapped: Version | None = await self._hook("_set_if", key, data, expect)
         return swapped
 

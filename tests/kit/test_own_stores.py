@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import doctest
+import io
 import tempfile
+import uuid
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
-from zarrstore_testing import StoreTests
+from zarrstore_testing import Options, StoreTests
 
 import zarrstore.abc
 from zarrstore.abc import Store
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
+from zarrstore.stores.remote import RemoteStore
 from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.logging import LoggingStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
+from zarrstore.stores.zip import ZipStore
+
+if TYPE_CHECKING:
+    from servers import Bucket
+
+pytest_plugins = ["servers"]
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +102,43 @@ class TestLoggingStore(StoreTests):
 class TestLatencyStore(StoreTests):
     def make_store(self) -> Store:
         return LatencyStore(MemoryStore(), 0.001, 0.001)
+
+
+class TestZipStore(InDirectory):
+    def make_store(self) -> Store:
+        return ZipStore(f"{self.new_directory()}/x.zip")
+
+
+class TestZipStoreOverFileObject(StoreTests):
+    def make_store(self) -> Store:
+        return ZipStore(io.BytesIO(), mode="w", compression=zipfile.ZIP_DEFLATED)
+
+
+class TestPrefixStoreOverZip(InDirectory):
+    def make_store(self) -> Store:
+        return PrefixStore(ZipStore(f"{self.new_directory()}/x.zip"), "a")
+
+
+class TestRemoteStoreOnMemory(StoreTests):
+    def make_store(self) -> Store:
+        return RemoteStore.from_url(f"memory://{uuid.uuid4()}")
+
+
+class TestRemoteStoreOnFiles(InDirectory):
+    def make_store(self) -> Store:
+        return RemoteStore.from_url(f"file://{self.new_directory()}")
+
+
+class TestRemoteStoreOnS3(StoreTests):
+    options = Options(many_keys=1050, examples=5)
+
+    @pytest.fixture(autouse=True)
+    def bucket(self, s3_bucket: Bucket) -> None:
+        self.s3 = s3_bucket
+
+    def make_store(self) -> Store:
+        url = f"{self.s3.url}/{uuid.uuid4()}"
+        return RemoteStore.from_url(url, self.s3.storage_options)
 
 
 class TestStackedWrappers(InDirectory):
