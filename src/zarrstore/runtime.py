@@ -18,8 +18,8 @@ error at once. Limits on threads and on requests in flight are process-wide (`li
 
 from __future__ import annotations
 
-import os
 import contextvars
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, RangeByteRequest, resolve
 from zarrstore.errors import UnsupportedOperationError, ZarrStoreError
+from zarrstore.keys import join
 from zarrstore.operations import Absent, Buffer
+from zarrstore.stores._confined import ConfinedDirectory
 from zarrstore.stores._files import (
     FileLock,
     is_temporary,
@@ -27,16 +29,12 @@ from zarrstore.stores._files import (
 
 __all__ = ["LocalStore"]
 
-_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-_READ |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-_CREATE |= getattr(os, "O_BINARY", 0)
 _ONE_READ = 2**30
 _ATTEMPTS = 100
+_BY_DESCRIPTOR = os.utime in os.supports_fd
 _MISSING = frozenset(
     (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO)
 )
-_Identity: TypeAlias = tuple[int, int]
 
 
 class LocalStore(BlockingStore):
@@ -86,9 +84,9 @@ class LocalStore(BlockingStore):
             raise ValueError(f"root has a NUL character: {path!r}")
         # abspath asks for the working directory even if that does not matter, on an event loop too
         self._root = os.path.normpath(path) if os.path.isabs(path) else os.path.abspath(path)
-        self._base = os.path.join(self._root, "")
+        self._files = ConfinedDirectory(self._root)
+        self._base = self._files.base
         self._durable = durable
-        self._entered: dict[str, tuple[_Identity, str | None, _Identity]] = {}
         self._lock = FileLock(self._root)
 
     @property
@@ -110,50 +108,14 @@ class LocalStore(BlockingStore):
 
     def _open(self, key: str) -> int | None:
         """Open a value for reading; ``None`` if it is missing."""
+        if is_temporary(key):
+            return None
         try:
-            self._enter(key.rpartition("/")[0])
-            if is_temporary(key):
-                return None
-            return os.open(self._base + key, _READ)
+            return self._files.open(key)
         except OSError as error:
             if error.errno in _MISSING:
                 return None
             raise_backend_error(error, "read", self.url, key)
-
-    def _enter(self, directory: str) -> None:
-        """Raise unless a directory below the root is there, with no symbolic link on the way.
-
-        A directory that was walked to once is recognised by its identity and its distance from
-        the root, whatever links were put on the way meanwhile.
-        """
-        if not directory:
-            return
-        path = self._base + directory
-        there = os.lstat(path)
-        known = self._entered.get(directory)
-        if known is not None and known[0] == (there.st_dev, there.st_ino):
-            if known[1] is None:
-                return
-            top = os.stat(known[1])
-            if known[2] == (top.st_dev, top.st_ino):
-                return
-        path = self._root
-        names = directory.split("/")
-        for name in names:
-            path = os.path.join(path, name)
-            there = os.lstat(path)
-            if stat_module.S_ISLNK(there.st_mode):
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            if not stat_module.S_ISDIR(there.st_mode):
-                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        if len(self._entered) > 10_000:
-            self._entered.clear()
-        root = os.stat(self._root)
-        self._entered[directory] = (
-            (there.st_dev, there.st_ino),
-            path + "/.." * len(names) if len(names) > 1 else None,
-            (root.st_dev, root.st_ino),
-        )
 
     def _get(self, key: str) -> Buffer | None:
         descriptor = self._open(key)
@@ -211,7 +173,7 @@ class LocalStore(BlockingStore):
 
     def _stat(self, key: str) -> Stat | None:
         try:
-            self._enter(key.rpartition("/")[0])
+            self._files.enter(key.rpartition("/")[0])
             if is_temporary(key):
                 return None
             there = os.lstat(self._base + key)
@@ -268,65 +230,51 @@ class LocalStore(BlockingStore):
                 key=key,
             )
         directory = key.rpartition("/")[0]
-        temporary = os.path.join(self._base + directory, temporary_name())
+        temporary = join(directory, temporary_name())
         try:
             for _ in range(_ATTEMPTS):
-                try:
-                    self._enter(directory)
+                with suppress(FileNotFoundError):  # no directory yet, or just deleted
                     version = self._write_file(temporary, value)
-                    place(temporary, self._base + key)
+                    place(self._base + temporary, self._base + key)
                     break
-                except FileNotFoundError:  # no directory yet, or deleted with what was in it
-                    with suppress(FileNotFoundError):
-                        os.unlink(temporary)
-                    self._make_directory(directory)
+                with suppress(FileNotFoundError):
+                    self._files.make(directory, self._durable)
             else:
                 raise OSError(errno.ENOENT, "the directory is removed as often as it is made")
             if self._durable:
                 sync_directory(self._base + directory)
         except BaseException as error:
-            with suppress(OSError):  # where the file could not be made, as a rule
-                os.unlink(temporary)
-            self._prune(directory)
+            self._clean_up(temporary, directory)
             if isinstance(error, OSError) and not isinstance(error, ZarrStoreError):
                 raise_backend_error(error, "write", self.url, key)
             raise
         return version
 
+    def _clean_up(self, temporary: str, directory: str) -> None:
+        with suppress(OSError):
+            self._files.enter(directory)
+            with suppress(FileNotFoundError):
+                os.unlink(self._base + temporary)
+            self._files.prune(directory)
+
     def _write_file(self, path: str, value: Any) -> Version:
-        descriptor = os.open(path, _CREATE, 0o666)
+        descriptor = self._files.create(path)
         try:
             write_all(descriptor, value)
             now = time.time_ns()
             # the kernel's clock ticks too slowly to tell two quick writes apart
-            os.utime(descriptor if os.utime in os.supports_fd else path, ns=(now, now))
+            os.utime(descriptor if _BY_DESCRIPTOR else self._base + path, ns=(now, now))
             if self._durable:
                 os.fsync(descriptor)
             return _version(os.fstat(descriptor))
         finally:
             os.close(descriptor)
 
-    def _make_directory(self, directory: str) -> None:
-        path = self._base + directory if directory else self._root
-        missing = []
-        while not os.path.lexists(path):
-            missing.append(path)
-            path = os.path.dirname(path)
-        for path in reversed(missing):
-            try:
-                os.mkdir(path)
-            except FileExistsError:
-                pass
-            except FileNotFoundError:  # its parent was removed meanwhile: the writer tries again
-                return
-            if self._durable:
-                sync_directory(os.path.dirname(path))
-
     def _delete(self, key: str) -> None:
         path = self._base + key
         directory = key.rpartition("/")[0]
         try:
-            self._enter(directory)
+            self._files.enter(directory)
             if is_temporary(key) or not stat_module.S_ISREG(os.lstat(path).st_mode):
                 return
             os.unlink(path)
@@ -336,27 +284,17 @@ class LocalStore(BlockingStore):
             if error.errno in _MISSING:
                 return
             raise_backend_error(error, "delete", self.url, key)
-        self._prune(directory)
-
-    def _prune(self, directory: str) -> None:
-        """Remove directories that are empty now, up to the root."""
-        while directory:
-            try:
-                os.rmdir(self._base + directory)
-            except OSError:
-                return
-            self._entered.pop(directory, None)
-            directory = directory.rpartition("/")[0]
+        self._files.prune(directory)
 
     def _delete_dir(self, prefix: str) -> None:
         directory = prefix.rstrip("/")
         try:
-            self._enter(directory)
+            self._files.enter(directory)
             self._remove_below(self._base + directory)
         except OSError as error:
             if error.errno not in _MISSING:
                 raise_backend_error(error, "delete", self.url, prefix)
-        self._prune(directory)
+        self._files.prune(directory)
 
     def _remove_below(self, directory: str) -> None:
         with os.scandir(directory) as entries:
@@ -386,7 +324,7 @@ class LocalStore(BlockingStore):
             below = pending.pop()
             try:
                 if below == prefix:
-                    self._enter(below[:-1])
+                    self._files.enter(below[:-1])
                 with os.scandir(self._base + below) as entries:
                     for entry in entries:
                         name = entry.name

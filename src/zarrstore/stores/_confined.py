@@ -1,0 +1,155 @@
+"""`ConfinedDirectory`: files below a directory, with no symbolic link on the way to them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+
+from zarrstore.runtime import PerProcess
+from zarrstore.stores._files import sync_directory
+
+__all__ = ["ConfinedDirectory"]
+
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | _FLAGS
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
+
+
+def _open_descriptors() -> int | None:
+    """Open the directory in which Linux tells where each open file is."""
+    try:
+        return os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (AttributeError, OSError):
+        return None
+
+
+_descriptors = PerProcess(_open_descriptors)
+
+
+class ConfinedDirectory:
+    """The files below a root. Every path is relative to it, separated by ``/``; ``""`` is it.
+
+    Parameters
+    ----------
+    root : str
+        Absolute. May itself be, or lie behind, a symbolic link.
+
+    Raises
+    ------
+    OSError
+        From every method, with ``ELOOP`` where a symbolic link is on the way.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.base = os.path.join(root, "")
+        self._real_base = ""
+
+    def open(self, path: str) -> int:
+        """Open a file for reading, without waiting for a writer if it is a pipe."""
+        descriptor = os.open(self.base + path, _READ)
+        try:
+            self._check(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def create(self, path: str) -> int:
+        """Create a file that does not exist and open it for writing."""
+        descriptor = os.open(self.base + path, _CREATE, 0o666)
+        try:
+            self._check(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(self.base + path)
+            raise
+        return descriptor
+
+    def _check(self, descriptor: int, path: str) -> None:
+        """Raise unless an open file is where its path says.
+
+        The system is asked where the file is, so that nothing can be changed between a check
+        and its use. Where it cannot tell, the way is walked.
+        """
+        descriptors = _descriptors.get()
+        if descriptors is not None:
+            there = os.readlink(str(descriptor), dir_fd=descriptors)
+            wanted = self._real_base + path
+            if there == wanted or there == f"{wanted} (deleted)":  # replaced just now
+                return
+            self._real_base = os.path.join(os.path.realpath(self.root), "")
+            if there == self._real_base + path:
+                return
+        self.enter(path.rpartition("/")[0])
+        found, opened = os.lstat(self.base + path), os.fstat(descriptor)
+        if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
+            if stat.S_ISLNK(found.st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            self.enter(path.rpartition("/")[0])
+
+    def enter(self, directory: str) -> None:
+        """Raise unless a directory is there."""
+        for path in _ways(directory):
+            _check_directory(self.base + path)
+
+    def make(self, directory: str, durable: bool = False) -> None:
+        """Make a directory and those above it, the root too, where they are missing."""
+        above, _, _ = directory.rpartition("/")
+        try:
+            self.enter(above)
+            self._make_one(directory, durable)
+        except FileNotFoundError:
+            self._make_root(durable)
+            for way in _ways(directory):
+                self._make_one(way, durable)
+
+    def _make_one(self, directory: str, durable: bool) -> None:
+        path = self.base + directory
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            _check_directory(path)
+        else:
+            if durable:
+                sync_directory(os.path.dirname(path))
+
+    def _make_root(self, durable: bool) -> None:
+        missing = [self.root]
+        while not os.path.lexists(parent := os.path.dirname(missing[-1])):
+            missing.append(parent)
+        for path in reversed(missing):
+            try:
+                os.mkdir(path)
+            except FileExistsError:
+                continue
+            if durable:
+                sync_directory(os.path.dirname(path))
+
+    def prune(self, directory: str) -> None:
+        """Remove a directory and those above it, below the root, as far as they are empty."""
+        while directory:
+            try:
+                os.rmdir(self.base + directory)
+            except OSError:
+                return
+            directory = directory.rpartition("/")[0]
+
+
+def _ways(directory: str) -> Iterator[str]:
+    """Yield the directories on the way to one, itself last."""
+    end = directory.find("/")
+    while end != -1:
+        yield directory[:end]
+        end = directory.find("/", end + 1)
+    if directory:
+        yield directory
+
+
+def _check_directory(path: str) -> None:
+    mode = os.lstat(path).st_mode
+    if not stat.S_ISDIR(mode):
+        number = errno.ELOOP if stat.S_ISLNK(mode) else errno.ENOTDIR
+        raise OSError(number, os.strerror(number))
