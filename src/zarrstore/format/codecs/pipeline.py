@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -139,17 +139,21 @@ class CodecPipeline:
             bound = codec.largest_encoded_size(bound)
         return sizes[::-1]
 
-    def encode(self, chunk: np.ndarray[Any, Any]) -> Buffer:
-        """Return the bytes of a chunk, which must have the pipeline's shape and be C-contiguous.
+    def encode_many(self, chunks: Sequence[np.ndarray[Any, Any]]) -> list[Buffer]:
+        """Return the bytes of chunks, each of the pipeline's shape and C-contiguous.
 
-        Without compression they are a view of the chunk.
+        Without compression they are views of the chunks.
         """
         if not self._native:
-            chunk = chunk.astype(self.stored_dtype)
-        data: Buffer = flat_bytes(chunk).data
+            chunks = [chunk.astype(self.stored_dtype) for chunk in chunks]
+        data: list[Buffer] = [flat_bytes(chunk).data for chunk in chunks]
         for codec in self._bytes_codecs:
-            data = codec.encode(data)
+            data = codec.encode_many(data)
         return data
+
+    def encode(self, chunk: np.ndarray[Any, Any]) -> Buffer:
+        """Return the bytes of one chunk: see `encode_many`."""
+        return self.encode_many([chunk])[0]
 
     def decode_into(self, data: Buffer, out: np.ndarray[Any, Any]) -> None:
         """Decode the bytes of a chunk into an array of the chunk's shape, C-contiguous.
@@ -187,11 +191,19 @@ class CodecPipeline:
             )
         return np.frombuffer(data, self.stored_dtype).reshape(self.shape)
 
-    def scratch(self) -> np.ndarray[Any, Any]:
-        """Return a chunk to fill and hand on at once: the next call in this thread reuses it."""
-        if self.nbytes > _LARGEST_SCRATCH:
-            return np.empty(self.shape, self.dtype)
-        return _scratch.of(self.nbytes).view(self.dtype).reshape(self.shape)
+    def room(self, count: int, *, lasting: bool) -> np.ndarray[Any, Any]:
+        """Return room for chunks, as an array with one more dimension than they have.
+
+        Parameters
+        ----------
+        count : int
+        lasting : bool
+            If false, the next call in this thread may give the same room again.
+        """
+        shape = (count, *self.shape)
+        if lasting or count * self.nbytes > _LARGEST_SCRATCH:
+            return np.empty(shape, self.dtype)
+        return _scratch.of(count * self.nbytes).view(self.dtype).reshape(shape)
 
 
 def flat_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -6,8 +6,8 @@ Follows https://zarr-specs.readthedocs.io/en/latest/v3/codecs/zstd/index.html.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import zstandard
 
@@ -64,13 +64,24 @@ class Zstd(BytesCodec):
         return {"level": self.level, "checksum": self.checksum}
 
     def encode(self, data: Buffer) -> bytes:
+        return self._compressor().compress(data)
+
+    def encode_many(self, data: Sequence[Buffer]) -> list[Buffer]:
+        compressor = self._compressor()
+        if len(data) < 2 or not hasattr(compressor, "multi_compress_to_buffer"):
+            return super().encode_many(data)
+        # one call for all of them: each call hands the interpreter to another thread
+        segments = compressor.multi_compress_to_buffer(list(data))
+        return [memoryview(cast("bytes", segments[index])) for index in range(len(data))]
+
+    def _compressor(self) -> zstandard.ZstdCompressor:
         wanted = self.level, self.checksum
         compressor = _contexts.compressors.get(wanted)
         if compressor is None:
             compressor = _contexts.compressors[wanted] = zstandard.ZstdCompressor(
                 level=self.level or 3, write_checksum=self.checksum, write_content_size=True
             )
-        return compressor.compress(data)
+        return compressor
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> bytes:
         try:
