@@ -110,6 +110,13 @@ def generic_place(s3_bucket: Bucket) -> Place:
 
 
 @pytest.fixture
+def directory_place() -> Iterator[Place]:
+    """A directory of a filesystem that blocks, which fsspec makes look like an asynchronous one."""
+    yield Place(lambda **options: RemoteStore.from_url("dir::memory://shown", **options))
+    MemoryFileSystem.store.clear()
+
+
+@pytest.fixture
 def http_place(http_server: FileServer) -> Place:
     def fill(values: dict[str, bytes]) -> None:
         for key, value in values.items():
@@ -142,7 +149,7 @@ def cached_place(http_server: FileServer, tmp_path: Path) -> Place:
     return Place(lambda **o: RemoteStore.from_url(url, options, **o), fill)
 
 
-WRITABLE = ["memory_place", "file_place", "s3_place", "generic_place"]
+WRITABLE = ["memory_place", "file_place", "s3_place", "generic_place", "directory_place"]
 LISTABLE = [*WRITABLE, "http_place", "zip_place"]
 READABLE = [*LISTABLE, "cached_place"]
 
@@ -487,3 +494,23 @@ def test_url_and_equality() -> None:
     s3 = RemoteStore.from_url("s3://b/x", {"key": "k", "secret": "s"})
     assert s3 == RemoteStore.from_url("s3://b/x", {"key": "k", "secret": "s"})
     assert s3 != RemoteStore.from_url("s3://b/x", {"key": "k", "secret": "t"})
+
+
+@pytest.mark.parametrize("chain", ["", "simplecache::"])
+def test_a_directory_of_a_filesystem_is_asynchronous_where_that_one_is(
+    chain: str, tmp_path: Path
+) -> None:
+    """And what is written is in that directory, not in one of its name below it."""
+    store = RemoteStore.from_url(f"dir::{chain}file://{tmp_path}/a")
+    store.sync["b"] = b"1"
+    assert (tmp_path / "a" / "b").read_bytes() == b"1"
+    for shown in (
+        DirFileSystem(str(tmp_path / "a")),
+        DirFileSystem(path=str(tmp_path / "a"), fs=fsspec.filesystem("file")),
+        DirFileSystem(str(tmp_path / "a"), target_protocol="file"),
+    ):
+        assert RemoteStore(shown).sync["b"] == b"1"
+        assert RemoteStore(shown)._home is WORKERS
+    remote = RemoteStore.from_url("dir::http://example.org/a")
+    assert remote._home is not WORKERS
+    assert RemoteStore(DirFileSystem("a", target_protocol="http"))._home is remote._home

@@ -46,6 +46,7 @@ class ConfinedDirectory:
         self.root = root
         self.base = os.path.join(root, "")
         self._real_base = ""
+        self._makes_first = False
 
     def open(self, path: str) -> int:
         """Open a file for reading, without waiting for a writer if it is a pipe."""
@@ -57,14 +58,30 @@ class ConfinedDirectory:
             raise
         return descriptor
 
-    def create(self, path: str) -> int:
-        """Create a file that does not exist and open it for writing."""
-        descriptor = os.open(self.base + path, _CREATE, 0o666)
+    def create(self, path: str, durable: bool = False) -> int:
+        """Create a file that does not exist, with its directory, and open it for writing.
+
+        Raises
+        ------
+        FileNotFoundError
+            If its directory was removed as soon as it was made: try again.
+        """
+        directory = path.rpartition("/")[0]
+        made = self._makes_first and self._make(directory, durable)
+        try:
+            descriptor = os.open(self.base + path, _CREATE, 0o666)
+        except FileNotFoundError:
+            made = self._make(directory, durable)
+            descriptor = os.open(self.base + path, _CREATE, 0o666)
+        # who writes chunks one directory each is spared an attempt that fails
+        self._makes_first = made
         try:
             self._check(descriptor, path)
         except BaseException:
             os.close(descriptor)
             os.unlink(self.base + path)
+            if made:
+                os.rmdir(self.base + directory)
             raise
         return descriptor
 
@@ -95,26 +112,27 @@ class ConfinedDirectory:
         for path in _ways(directory):
             _check_directory(self.base + path)
 
-    def make(self, directory: str, durable: bool = False) -> None:
-        """Make a directory and those above it, the root too, where they are missing."""
-        above, _, _ = directory.rpartition("/")
+    def _make(self, directory: str, durable: bool) -> bool:
+        """Make a directory and those above it, the root too; tell whether it was missing."""
         try:
-            self.enter(above)
-            self._make_one(directory, durable)
+            return self._make_one(directory, durable)
         except FileNotFoundError:
             self._make_root(durable)
-            for way in _ways(directory):
+            ways = list(_ways(directory))
+            for way in ways[:-1]:
                 self._make_one(way, durable)
+                _check_directory(self.base + way)
+            return self._make_one(directory, durable)
 
-    def _make_one(self, directory: str, durable: bool) -> None:
+    def _make_one(self, directory: str, durable: bool) -> bool:
         path = self.base + directory
         try:
             os.mkdir(path)
         except FileExistsError:
-            _check_directory(path)
-        else:
-            if durable:
-                sync_directory(os.path.dirname(path))
+            return False
+        if durable:
+            sync_directory(os.path.dirname(path))
+        return True
 
     def _make_root(self, durable: bool) -> None:
         missing = [self.root]

@@ -233,12 +233,10 @@ class LocalStore(BlockingStore):
         temporary = join(directory, temporary_name())
         try:
             for _ in range(_ATTEMPTS):
-                with suppress(FileNotFoundError):  # no directory yet, or just deleted
+                with suppress(FileNotFoundError):  # the directory was deleted meanwhile
                     version = self._write_file(temporary, value)
                     place(self._base + temporary, self._base + key)
                     break
-                with suppress(FileNotFoundError):
-                    self._files.make(directory, self._durable)
             else:
                 raise OSError(errno.ENOENT, "the directory is removed as often as it is made")
             if self._durable:
@@ -258,7 +256,7 @@ class LocalStore(BlockingStore):
             self._files.prune(directory)
 
     def _write_file(self, path: str, value: Any) -> Version:
-        descriptor = self._files.create(path)
+        descriptor = self._files.create(path, self._durable)
         try:
             write_all(descriptor, value)
             now = time.time_ns()

@@ -11,8 +11,12 @@ from zarrstore.abc import Store
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import NotShareableError
 from zarrstore.runtime import WORKERS, Home, LoopHome, PerProcess
+from zarrstore.stores._remote import blocking
+from zarrstore.stores._remote.asynchronous import AsyncFiles
 from zarrstore.stores._remote.base import Files, Report
+from zarrstore.stores._remote.http import HTTPFiles
 from zarrstore.stores._remote.recipe import Recipe
+from zarrstore.stores._remote.s3 import S3Files
 
 if TYPE_CHECKING:
     import asyncio
@@ -295,24 +299,13 @@ def _kind(recipe: Recipe) -> type[Files]:
     """Choose the class that does the work for a filesystem."""
     from fsspec.archive import AbstractArchiveFileSystem
 
-    protocol = recipe.protocol
+    kinds: dict[str, type[Files]]
     if recipe.is_async:
-        if protocol == "s3":
-            from zarrstore.stores._remote.s3 import S3Files
-
-            return S3Files
-        if protocol == "http":
-            from zarrstore.stores._remote.http import HTTPFiles
-
-            return HTTPFiles
-        from zarrstore.stores._remote.asynchronous import AsyncFiles
-
-        return AsyncFiles
-    from zarrstore.stores._remote import blocking
-
+        kinds = {"s3": S3Files, "http": HTTPFiles}
+        return kinds.get(recipe.protocol, AsyncFiles)
     if issubclass(recipe.cls, AbstractArchiveFileSystem):
         return blocking.ArchiveFiles
     if recipe.is_over_http:
         return blocking.URLFiles
-    kinds: dict[str, type[Files]] = {"memory": blocking.MemoryFiles, "file": blocking.LocalFiles}
-    return kinds.get(protocol, blocking.BlockingFiles)
+    kinds = {"memory": blocking.MemoryFiles, "file": blocking.LocalFiles}
+    return kinds.get(recipe.protocol, blocking.BlockingFiles)

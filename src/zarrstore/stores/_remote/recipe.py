@@ -116,9 +116,27 @@ class Recipe:
     @property
     def is_async(self) -> bool:
         """Whether the filesystem runs on an event loop."""
+        if self._is_directory:
+            # one that shows a directory of another claims to be, and is what that one is
+            return self._inner().is_async
         flag = self.cls.async_impl
-        # a filesystem over another one is what that one is
         return flag if isinstance(flag, bool) else bool(self.make()[0].async_impl)
+
+    @property
+    def _is_directory(self) -> bool:
+        from fsspec.implementations.dirfs import DirFileSystem
+
+        return issubclass(self.cls, DirFileSystem)
+
+    def _inner(self) -> Recipe:
+        """Return the recipe of the filesystem below this one."""
+        for value in (*self.args, *self.options.values()):
+            if isinstance(value, Recipe):
+                return value
+        if self.chain is not None:
+            return Recipe.of_url(self.chain.partition("::")[2], {})[0]
+        target = {"target_protocol": "file", **self.options}["target_protocol"]
+        return Recipe.of_url(f"{target}://", {})[0]
 
     @property
     def is_over_http(self) -> bool:
@@ -152,7 +170,8 @@ class Recipe:
             from fsspec.core import url_to_fs
 
             fs, path = url_to_fs(self.chain, **options, skip_instance_cache=True)
-            return fs, str(path)
+            # the path has become the directory that is shown, and is not to be entered again
+            return fs, "" if self._is_directory else str(path)
         args = [_made(value) for value in self.args]
         if self.protocol == "s3":
             options["config_kwargs"] = {**_S3_CONFIG, **(options.get("config_kwargs") or {})}
