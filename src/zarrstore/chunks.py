@@ -12,7 +12,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -156,6 +156,16 @@ class _Reader(_Mover):
     def _place_all(
         self, parts: Sequence[ChunkPart], keys: Sequence[str], found: Sequence[Any]
     ) -> None:
+        if len(parts) > 1 and self._spec.pipeline.decodes_many:
+            # damaged data is decoded again, one by one, to name its key
+            with suppress(CorruptDataError):
+                there = [data for data in found if data is not None]
+                decoded = iter(self._spec.pipeline.decode_many(there))
+                for part, data in zip(parts, found, strict=True):
+                    self._out[part.outside] = (
+                        self._spec.fill_value if data is None else next(decoded)[part.inside]
+                    )
+                return
         for part, key, data in zip(parts, keys, found, strict=True):
             if data is None:
                 self._out[part.outside] = self._spec.fill_value

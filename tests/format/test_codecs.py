@@ -193,3 +193,18 @@ def test_codecs_in_another_order() -> None:
         CodecPipeline([Bytes(None)], (1,), np.dtype("f4"))
     with pytest.raises(TypeError, match="a codec is a Codec"):
         codec_of(3)
+
+
+@pytest.mark.parametrize("codecs", [[Zstd(1)], [Zstd(1, checksum=True)], [Gzip(1), Zstd(1)]])
+@pytest.mark.parametrize("values", [np.zeros, np.ones, np.random.default_rng(0).random])
+def test_many_chunks_at_once(codecs: list[Any], values: Any) -> None:
+    shape = (30_000, 7)  # several blocks a frame
+    chunks = [values(shape).astype("f4") for _ in range(3)]
+    pipeline = _pipeline(*codecs, shape=shape)
+    encoded = [bytes(data) for data in pipeline.encode_many(chunks)]
+    assert encoded == [bytes(pipeline.encode(chunk)) for chunk in chunks]
+    for one, many in zip(chunks, pipeline.decode_many(encoded), strict=True):
+        np.testing.assert_array_equal(one, many)
+    for damaged in (encoded[1][:-1], encoded[1] + b"x", encoded[1] + encoded[1], b""):
+        with pytest.raises(CorruptDataError):
+            pipeline.decode_many([encoded[0], damaged, encoded[2]])

@@ -85,6 +85,13 @@ class BytesCodec(Codec):
             If the data is truncated, altered, or of another size.
         """
 
+    decodes_many = False
+    """Whether `decode_many` is quicker than a `decode` for each."""
+
+    def decode_many(self, data: Sequence[Buffer], size: int | None, limit: int) -> list[Buffer]:
+        """Return the decoded bytes of several chunks: see `decode`."""
+        return [self.decode(chunk, size, limit) for chunk in data]
+
     def decode_into(self, data: Buffer, out: memoryview) -> None:
         """Decode into a flat buffer that has just the size of the decoded data."""
         out[:] = self.decode(data, out.nbytes, out.nbytes)

@@ -183,13 +183,23 @@ class CodecPipeline:
         ------
         CorruptDataError
         """
+        return self.decode_many([data])[0]
+
+    @property
+    def decodes_many(self) -> bool:
+        """Whether `decode_many` is quicker than decoding one after the other."""
+        return any(codec.decodes_many for codec in self._bytes_codecs)
+
+    def decode_many(self, data: Sequence[Buffer]) -> list[np.ndarray[Any, Any]]:
+        """Return the chunks of some bytes: see `decode`."""
         for codec, size, limit in self._sizes:
-            data = codec.decode(data, size, limit)
-        if len(data) != self.nbytes:
-            raise CorruptDataError(
-                f"the chunk has {len(data)} bytes where {self.nbytes} are expected"
-            )
-        return np.frombuffer(data, self.stored_dtype).reshape(self.shape)
+            data = codec.decode_many(data, size, limit)
+        for chunk in data:
+            if len(chunk) != self.nbytes:
+                raise CorruptDataError(
+                    f"the chunk has {len(chunk)} bytes where {self.nbytes} are expected"
+                )
+        return [np.frombuffer(chunk, self.stored_dtype).reshape(self.shape) for chunk in data]
 
     def room(self, count: int, *, lasting: bool) -> np.ndarray[Any, Any]:
         """Return room for chunks, as an array with one more dimension than they have.

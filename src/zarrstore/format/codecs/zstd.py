@@ -5,8 +5,10 @@ Follows https://zarr-specs.readthedocs.io/en/latest/v3/codecs/zstd/index.html.
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import zstandard
@@ -98,6 +100,22 @@ class Zstd(BytesCodec):
             raise decoded_size_differs(self.name, size, len(decoded))
         return decoded
 
+    decodes_many = hasattr(zstandard.ZstdDecompressor, "multi_decompress_to_buffer")
+
+    def decode_many(self, data: Sequence[Buffer], size: int | None, limit: int) -> list[Buffer]:
+        frames: list[bytes | bytearray | memoryview] = list(data)
+        if len(frames) > 1 and size and self.decodes_many:
+            # a failure does not say which frame it was; one by one does
+            with suppress(zstandard.ZstdError, IndexError):
+                if all(_is_one_frame(frame, size) for frame in data):
+                    sizes = struct.pack(f"={len(frames)}Q", *[size] * len(frames))
+                    segments = _contexts.decompressor.multi_decompress_to_buffer(
+                        frames, decompressed_sizes=sizes
+                    )
+                    views = range(len(frames))
+                    return [memoryview(cast("bytes", segments[index])) for index in views]
+        return super().decode_many(data, size, limit)
+
     def encoded_size(self, size: int) -> None:  # noqa: ARG002
         return None
 
@@ -123,3 +141,24 @@ def _decode_frames(data: bytes, limit: int) -> bytes:
         data = frame.unused_data
         if not data:
             return b"".join(parts)
+
+
+def _is_one_frame(data: Buffer, size: int) -> bool:
+    """Tell whether data is one frame of ``size`` bytes of content, and nothing after it.
+
+    Follows https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1: a header, blocks that
+    tell their length, and a checksum if the header says so.
+    """
+    if zstandard.frame_content_size(data) != size:
+        return False
+    at = zstandard.frame_header_size(data)
+    is_last = False
+    while not is_last:
+        header = data[at] | data[at + 1] << 8 | data[at + 2] << 16
+        is_last = bool(header & 1)
+        at += 3 + (1 if header >> 1 & 3 == _REPEATED_BYTE else header >> 3)
+    return at + (4 if data[4] & _HAS_CHECKSUM else 0) == len(data)
+
+
+_REPEATED_BYTE = 1
+_HAS_CHECKSUM = 4
