@@ -34,6 +34,7 @@ from zarrstore.errors import (
     StoreURLError,
     UnsupportedOperationError,
 )
+from zarrstore.runtime import WORKERS
 from zarrstore.stores.remote import RemoteStore
 
 if TYPE_CHECKING:

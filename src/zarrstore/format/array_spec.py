@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ from zarrstore.format.codecs.pipeline import CodecPipeline, codec_from_dict
 from zarrstore.format.data_types import decode_fill_value, dtype_of
 from zarrstore.format.documents import ArrayDocument, Extension, extension
 
-__all__ = ["ArraySpec", "compile_spec"]
+__all__ = ["ArraySpec", "chunk_keys", "compile_spec"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ArraySpec:
     """What is needed to move the chunks of an array, whatever its format's version."""
 
@@ -33,16 +33,19 @@ class ArraySpec:
 
     def is_fill(self, chunk: np.ndarray[Any, Any]) -> bool:
         """Tell whether every element is the fill value, bit for bit (so -0.0 is not 0.0)."""
-        unit = _UNSIGNED.get(self.dtype.itemsize)
-        if unit is None:  # a complex128
-            return chunk.tobytes() == np.full(chunk.shape, self.fill_value, self.dtype).tobytes()
-        flat = chunk.reshape(-1).view(unit)
-        wanted = np.asarray(self.fill_value, self.dtype).reshape(1).view(unit)[0]
+        bits = chunk.reshape(-1).view(self._unit)
         # most chunks that are not empty show it in their first element
-        return flat.size == 0 or (bool(flat[0] == wanted) and bool((flat == wanted).all()))
+        return bool(bits[0] == self._fill_bits[0]) and bool(
+            (bits.reshape(-1, self._fill_bits.size) == self._fill_bits).all()
+        )
 
+    @functools.cached_property
+    def _unit(self) -> np.dtype[Any]:
+        return np.dtype(f"u{min(self.dtype.itemsize, 8)}")
 
-_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+    @functools.cached_property
+    def _fill_bits(self) -> np.ndarray[Any, Any]:
+        return np.array([self.fill_value], self.dtype).view(self._unit)
 
 
 class _GridConfiguration(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,6 +73,8 @@ def compile_spec(document: ArrayDocument) -> ArraySpec:
     """
     data_type = extension(document.data_type)
     dtype = dtype_of(data_type.name)
+    if data_type.configuration:
+        raise MetadataError(f"data_type.configuration: {data_type.name!r} has none")
     grid = _grid(document.shape, extension(document.chunk_grid))
     names = document.dimension_names
     if names is not None and len(names) != len(document.shape):
@@ -87,7 +92,7 @@ def compile_spec(document: ArrayDocument) -> ArraySpec:
         dtype=dtype,
         fill_value=decode_fill_value(document.fill_value, dtype),
         grid=grid,
-        keys=_keys(extension(document.chunk_key_encoding)),
+        keys=chunk_keys(extension(document.chunk_key_encoding)),
         pipeline=CodecPipeline(codecs, grid.chunk_shape, dtype),
     )
 
@@ -104,12 +109,20 @@ def _grid(shape: tuple[int, ...], named: Extension) -> RegularGrid:
     for length in chunk_shape:
         if not 1 <= length < 2**63:
             raise MetadataError(
-                f"chunk_grid.configuration.chunk_shape: a chunk length is 1 or more, not {length}"
+                "chunk_grid.configuration.chunk_shape: a chunk length is 1 or more and below "
+                f"2**63, not {length}"
             )
     return RegularGrid(shape, chunk_shape)
 
 
-def _keys(named: Extension) -> ChunkKeys:
-    default: Callable[[str], str] = {"default": "/", "v2": "."}.get  # type: ignore[assignment]
+def chunk_keys(named: Extension) -> ChunkKeys:
+    """Return the chunk keys of a ``chunk_key_encoding``.
+
+    Raises
+    ------
+    MetadataError
+    """
     separator = _configuration("chunk_key_encoding", named, _KeysConfiguration).separator
-    return ChunkKeys(named.name, separator or default(named.name) or "/")
+    if separator is None:
+        separator = "." if named.name == "v2" else "/"
+    return ChunkKeys(named.name, separator)

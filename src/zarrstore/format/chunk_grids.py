@@ -72,7 +72,9 @@ class ChunkKeys:
 _TARGET_BYTES = 2**20
 
 
-def guess_chunks(shape: tuple[int, ...], itemsize: int, target: int = _TARGET_BYTES) -> Any:
+def guess_chunks(
+    shape: tuple[int, ...], itemsize: int, target: int = _TARGET_BYTES
+) -> tuple[int, ...]:
     """Return a chunk shape of about ``target`` bytes: the longest length is halved until it fits.
 
     Examples

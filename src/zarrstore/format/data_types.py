@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,14 @@ import numpy as np
 
 from zarrstore.errors import MetadataError
 
-__all__ = ["DTYPES", "data_type_name", "decode_fill_value", "dtype_of", "encode_fill_value"]
+__all__ = [
+    "DTYPES",
+    "data_type_name",
+    "decode_fill_value",
+    "dtype_of",
+    "encode_fill_value",
+    "fill_value_of",
+]
 
 DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(name)
@@ -74,6 +82,37 @@ def data_type_name(dtype: Any) -> str:
     if name not in DTYPES:
         raise TypeError(f"dtype {name} cannot be stored; supported are {', '.join(DTYPES)}")
     return name
+
+
+def fill_value_of(given: Any, dtype: np.dtype[Any]) -> Any:
+    """Return what a user gives as a fill value as a numpy scalar of the data type.
+
+    Takes numbers, and what stands in a metadata document (``"NaN"``, ``"0x7fc00000"`` ...).
+    Floats are rounded.
+
+    Raises
+    ------
+    MetadataError
+        If it is not a value of the data type.
+
+    Examples
+    --------
+    >>> fill_value_of(0.5, np.dtype("float32")), fill_value_of("-Infinity", np.dtype("float64"))
+    (np.float32(0.5), np.float64(-inf))
+    """
+    if isinstance(given, str | list | tuple):
+        return decode_fill_value(given, dtype)
+    value = np.asarray(given)
+    if value.ndim == 0 and value.dtype.kind in "biufc":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is lost in the cast is looked for below
+            scalar = value.astype(dtype)[()]
+            same = bool(scalar == value) or bool(scalar != scalar and value != value)
+            if not same and dtype.kind in "fc" and (value.dtype.kind != "c" or dtype.kind == "c"):
+                same = bool(np.isfinite(scalar))
+        if same:
+            return scalar
+    raise MetadataError(f"fill_value: {given!r} is not a value of data type {dtype.name}")
 
 
 def encode_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -149,8 +188,11 @@ def _decode_int(value: Any, dtype: np.dtype[Any]) -> Any:
 
 def _decode_float(value: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        with np.errstate(over="ignore"):
-            return dtype.type(value)
+        try:
+            with np.errstate(over="ignore"):
+                return dtype.type(value)
+        except OverflowError:  # an integer beyond any float
+            return None
     if not isinstance(value, str):
         return None
     if value in _NAMED_FLOATS:

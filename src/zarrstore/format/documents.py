@@ -5,14 +5,27 @@ Follows https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#metadata.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+import numpy as np
 
 from zarrstore.errors import MetadataError
 from zarrstore.operations import Buffer
 
-__all__ = ["METADATA_KEY", "ArrayDocument", "Extension", "GroupDocument", "decode", "encode"]
+__all__ = [
+    "METADATA_KEY",
+    "ArrayDocument",
+    "Document",
+    "Extension",
+    "GroupDocument",
+    "decode",
+    "encode",
+    "extension",
+    "plain_attributes",
+]
 
 METADATA_KEY = "zarr.json"
 MAX_DIMENSIONS = 64
@@ -20,7 +33,9 @@ MAX_DIMENSIONS = 64
 Length = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-class Extension(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Extension(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """A named extension point: a codec, a chunk grid, a chunk key encoding."""
 
     name: str
@@ -89,11 +104,11 @@ def decode(data: Buffer, key: str, store: str) -> Document:
         If it is not JSON, or not a valid document; the message has the path of the field.
     """
     try:
-        raw = msgspec.json.decode(data)
+        raw = _parsed(data)
         if not isinstance(raw, dict):
             raise MetadataError(f"the document is {type(raw).__name__}, not an object")
         node_type = raw.get("node_type")
-        if raw.get("zarr_format") != 3 or node_type not in _CLASSES:
+        if raw.get("zarr_format") != 3 or node_type not in ("array", "group"):
             raise MetadataError(
                 "zarr_format must be 3 and node_type 'array' or 'group'; found "
                 f"{raw.get('zarr_format')!r} and {node_type!r}"
@@ -113,16 +128,79 @@ def decode(data: Buffer, key: str, store: str) -> Document:
     return document
 
 
+def _parsed(data: Buffer) -> Any:
+    """Parse JSON, and the ``NaN`` and ``Infinity`` that zarr-python writes into attributes."""
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        try:
+            return json.loads(str(data, "utf-8"))
+        except ValueError:
+            pass
+        raise
+
+
 def encode(document: Document) -> bytes:
     """Return a metadata document as indented JSON.
+
+    Its attributes are as `plain_attributes` returns them. Those that are not a number are
+    written as zarr-python writes them: ``NaN``, ``Infinity``.
+    """
+    raw = msgspec.to_builtins(document)
+    extra = raw.pop("extra", {})
+    raw.setdefault("attributes", {})
+    return json.dumps({**raw, **extra}, indent=2, ensure_ascii=False).encode()
+
+
+def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of attributes as they will be read again: plain values of JSON.
+
+    Numbers and arrays of numpy become plain numbers and lists.
 
     Raises
     ------
     TypeError
-        If the attributes cannot be written as JSON.
+        If there is something that JSON cannot hold; the message says where.
+
+    Examples
+    --------
+    >>> plain_attributes({"range": (0, np.int16(3)), "scale": np.float32(0.5)})
+    {'range': [0, 3], 'scale': 0.5}
     """
-    raw = msgspec.to_builtins(document, builtin_types=())
-    extra = raw.pop("extra", {})
-    raw.setdefault("attributes", {})
-    data: bytes = msgspec.json.encode({**raw, **extra})
-    return msgspec.json.format(data, indent=2)
+    if not isinstance(attributes, Mapping):
+        raise TypeError(f"attributes are a mapping, not {type(attributes).__name__}")
+    try:
+        plain: dict[str, Any] = _plain(attributes, "attributes")
+    except RecursionError:
+        raise TypeError("attributes are nested too deeply, or hold themselves") from None
+    return plain
+
+
+def _plain(value: Any, place: str) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        _check_text(value, place)
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{place}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                raise TypeError(f"{place}: the name {name!r} must be a str, as in JSON")
+            _check_text(name, place)
+        return {str(name): _plain(item, f"{place}[{name!r}]") for name, item in value.items()}
+    raise TypeError(
+        f"{place} is a {type(value).__name__}, and must be what JSON can hold: a number, str, "
+        "bool, None, list or dict"
+    )
+
+
+def _check_text(text: str, place: str) -> None:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise TypeError(f"{place}: {text!r} cannot be written as UTF-8") from None

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from zarrstore.format.array_spec import ArraySpec, compile_spec
-from zarrstore.format.chunk_grids import ChunkKeys, guess_chunks
+from zarrstore.format.array_spec import ArraySpec, chunk_keys, compile_spec
+from zarrstore.format.chunk_grids import guess_chunks
 from zarrstore.format.codecs.base import Codec
 from zarrstore.format.codecs.bytes import Bytes
 from zarrstore.format.codecs.pipeline import codec_of
-from zarrstore.format.data_types import data_type_name, dtype_of, encode_fill_value
-from zarrstore.format.documents import ArrayDocument, Extension
+from zarrstore.format.data_types import (
+    data_type_name,
+    dtype_of,
+    encode_fill_value,
+    fill_value_of,
+)
+from zarrstore.format.documents import (
+    MAX_DIMENSIONS,
+    ArrayDocument,
+    Extension,
+    plain_attributes,
+)
 
 __all__ = ["AccessMode", "ArrayOptions", "array_document"]
 
@@ -89,11 +100,13 @@ def array_document(options: ArrayOptions) -> tuple[ArrayDocument, ArraySpec]:
         data_type=name,
         chunk_grid=_named("regular", chunk_shape=_chunk_shape(options, shape, dtype.itemsize)),
         chunk_key_encoding=_chunk_keys(options.get("chunk_key_encoding", "default")),
-        fill_value=encode_fill_value(0 if fill_value is None else fill_value, dtype),
+        fill_value=encode_fill_value(
+            fill_value_of(0 if fill_value is None else fill_value, dtype), dtype
+        ),
         codecs=tuple(
             _named(codec.name, **codec.configuration()) for codec in _codecs(options, dtype)
         ),
-        attributes=dict(options.get("attributes") or {}),
+        attributes=plain_attributes(options.get("attributes") or {}),
         dimension_names=_dimension_names(options.get("dimension_names")),
     )
     return document, compile_spec(document)
@@ -105,27 +118,37 @@ def _named(name: str, **configuration: Any) -> Extension:
 
 def _lengths(name: str, value: Any, least: int) -> tuple[int, ...]:
     try:
-        items = (value,) if np.ndim(value) == 0 else tuple(value)
-        lengths = tuple(int(item.__index__()) for item in items)
-    except (AttributeError, TypeError):
+        items = tuple(value) if _is_sequence(value) else (value,)
+        if any(isinstance(item, bool) for item in items):
+            raise TypeError
+        lengths = tuple(operator.index(item) for item in items)
+    except TypeError:
         raise TypeError(f"{name} is an integer or a sequence of integers, not {value!r}") from None
     for length in lengths:
         if length < least:
             raise ValueError(f"{name} must be {least} or more along each dimension, not {length}")
+        if length >= 2**63:
+            raise ValueError(f"{name} must be below 2**63 along each dimension, not {length}")
+    if len(lengths) > MAX_DIMENSIONS:
+        raise ValueError(f"{name} has {len(lengths)} dimensions; {MAX_DIMENSIONS} at most")
     return lengths
+
+
+def _is_sequence(value: Any) -> bool:
+    """Tell a sequence of lengths from one length, which numpy may hold in an array."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
 
 
 def _chunk_shape(options: ArrayOptions, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     given = options.get("chunks", "auto")
     if given is True or given is None or (isinstance(given, str) and given == "auto"):
-        guessed: tuple[int, ...] = guess_chunks(shape, itemsize)
-        return guessed
+        return guess_chunks(shape, itemsize)
     if given is False:
         return tuple(max(1, length) for length in shape)
     if isinstance(given, str):
         raise ValueError(f"chunks is a shape, 'auto' or False, not {given!r}")
     lengths = _lengths("chunks", given, -1)
-    if len(lengths) == 1 and np.ndim(given) == 0:
+    if not _is_sequence(given):
         lengths *= len(shape)
     if len(lengths) != len(shape):
         raise ValueError(f"chunks has {len(lengths)} lengths for {len(shape)} dimensions")
@@ -147,7 +170,7 @@ def _codecs(options: ArrayOptions, dtype: np.dtype[Any]) -> list[Codec]:
     if compressors is None:
         compressors = ()
     several = isinstance(compressors, Iterable) and not isinstance(compressors, str | Mapping)
-    codecs = [codec_of(given) for given in (compressors if several else [compressors])]
+    codecs = [codec_of(_unsettled(given)) for given in (compressors if several else [compressors])]
     filled = [
         codec.for_itemsize(dtype.itemsize) if hasattr(codec, "for_itemsize") else codec
         for codec in codecs
@@ -155,21 +178,39 @@ def _codecs(options: ArrayOptions, dtype: np.dtype[Any]) -> list[Codec]:
     return [codec_of(serializer), *filled]
 
 
+def _unsettled(codec: Any) -> Any:
+    """Leave out of a codec of zarr-python what it would itself fill in from the array."""
+    open_names = getattr(codec, "_tunable_attrs", None)
+    if not open_names or not hasattr(codec, "to_dict"):
+        return codec
+    document = codec.to_dict()
+    configuration = document.get("configuration") or {}
+    return {
+        "name": document["name"],
+        "configuration": {k: v for k, v in configuration.items() if k not in open_names},
+    }
+
+
 def _chunk_keys(given: Any) -> Extension:
-    if isinstance(given, str):
-        given = {"name": given}
-    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+    if hasattr(given, "to_dict"):  # zarr-python's
+        given = given.to_dict()
+    document = {"name": given} if isinstance(given, str) else given
+    if not isinstance(document, Mapping) or not isinstance(document.get("name"), str):
         raise TypeError(
             "chunk_key_encoding is 'default', 'v2' or {'name': ..., 'configuration': "
             f"{{'separator': ...}}}}, not {given!r}"
         )
-    configuration = given.get("configuration") or {
-        key: value for key, value in given.items() if key == "separator"
-    }
-    separator = configuration.get("separator") or ("/" if given["name"] == "default" else ".")
-    keys = ChunkKeys(given["name"], separator)
+    configuration = {key: value for key, value in document.items() if key != "name"}
+    if isinstance(configuration.get("configuration"), Mapping):
+        configuration.update(configuration.pop("configuration"))
+    keys = chunk_keys(_named(document["name"], **configuration))
     return _named(keys.name, separator=keys.separator)
 
 
 def _dimension_names(given: Sequence[str | None] | None) -> tuple[str | None, ...] | None:
-    return None if given is None else tuple(given)
+    if given is None:
+        return None
+    names = None if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if names is None or not all(name is None or isinstance(name, str) for name in names):
+        raise TypeError(f"dimension_names are a str or None for each dimension, not {given!r}")
+    return names

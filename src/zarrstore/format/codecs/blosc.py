@@ -60,7 +60,7 @@ class Blosc(BytesCodec):
     ) -> None:
         if cname not in _COMPRESSORS:
             raise MetadataError(f"codecs: blosc.cname is one of {_COMPRESSORS}, not {cname!r}")
-        if shuffle not in _SHUFFLES:
+        if not isinstance(shuffle, str) or shuffle not in _SHUFFLES:
             raise MetadataError(
                 f"codecs: blosc.shuffle is one of {tuple(_SHUFFLES)}, not {shuffle!r}"
             )
