@@ -8,7 +8,7 @@ import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,8 +19,7 @@ __all__ = ["BasicSelection", "ChunkPart", "basic_selection"]
 Slices: TypeAlias = tuple[slice | EllipsisType, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkPart:
+class ChunkPart(NamedTuple):
     """A part of one chunk, and where it belongs in the selection."""
 
     index: tuple[int, ...]
@@ -82,13 +81,8 @@ class BasicSelection:
             yield ChunkPart((), (...,), (...,), True, True)
             return
         for combination in itertools.product(*self._parts_by_dimension(grid)):
-            yield ChunkPart(
-                tuple(part[0] for part in combination),
-                tuple(part[1] for part in combination),
-                tuple(part[2] for part in combination),
-                all(part[3] for part in combination),
-                all(part[4] for part in combination),
-            )
+            index, inside, outside, are_whole, fill = zip(*combination, strict=True)
+            yield ChunkPart(index, inside, outside, all(are_whole), all(fill))
 
     def _parts_by_dimension(
         self, grid: RegularGrid
