@@ -114,7 +114,7 @@ class _Mover(ABC):
                 self._progress(self._done, self._total)
 
     def _key(self, part: ChunkPart) -> str:
-        return self._prefix + self._spec.keys.key(part.index)
+        return self._prefix + self._spec.keys.key(part.coords)
 
     def _corrupt(self, key: str, error: CorruptDataError) -> CorruptDataError:
         codecs = ", ".join(codec.name for codec in self._spec.pipeline.codecs)

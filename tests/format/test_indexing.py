@@ -37,9 +37,9 @@ def test_the_parts_make_up_the_selection(case: tuple[RegularGrid, Any]) -> None:
     view = wanted.full_view(result)
     parts = list(wanted.parts(grid))
     assert len(parts) == wanted.count_parts(grid)
-    assert len({part.index for part in parts}) == len(parts)
+    assert len({part.coords for part in parts}) == len(parts)
     for part in parts:
-        start = [i * c for i, c in zip(part.index, grid.chunk_shape, strict=True)]
+        start = [i * c for i, c in zip(part.coords, grid.chunk_shape, strict=True)]
         inside = tuple(slice(at, at + c) for at, c in zip(start, grid.chunk_shape, strict=True))
         chunk = array[inside]
         taken = chunk[part.inside]

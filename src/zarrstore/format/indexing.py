@@ -22,7 +22,7 @@ Slices: TypeAlias = tuple[slice | EllipsisType, ...]
 class ChunkPart(NamedTuple):
     """A part of one chunk, and where it belongs in the selection."""
 
-    index: tuple[int, ...]
+    coords: tuple[int, ...]
     """Of the chunk in its grid."""
     inside: Slices
     """The part of the chunk; steps are positive."""
@@ -81,8 +81,8 @@ class BasicSelection:
             yield ChunkPart((), (...,), (...,), True, True)
             return
         for combination in itertools.product(*self._parts_by_dimension(grid)):
-            index, inside, outside, are_whole, fill = zip(*combination, strict=True)
-            yield ChunkPart(index, inside, outside, all(are_whole), all(fill))
+            coords, inside, outside, are_whole, fill = zip(*combination, strict=True)
+            yield ChunkPart(coords, inside, outside, all(are_whole), all(fill))
 
     def _parts_by_dimension(
         self, grid: RegularGrid
