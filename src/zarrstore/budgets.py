@@ -1,4 +1,4 @@
-"""How much is under way at once in this process: requests in flight, worker threads."""
+"""How much is under way at once in this process: requests, bytes, worker threads."""
 
 from __future__ import annotations
 
@@ -28,13 +28,27 @@ class Limits:
     ----------
     requests : int
         Requests in flight to stores that are asynchronous (S3, HTTP ...).
+    nbytes : int
+        Bytes of decoded chunks in flight to and from such stores.
     threads : int
         Worker threads for stores that block.
+
+    Examples
+    --------
+    >>> import zarrstore
+    >>> zarrstore.limits.requests = 256
+    >>> zarrstore.limits
+    Limits(requests=256, nbytes=268435456, threads=...)
+    >>> zarrstore.limits.requests = 128
     """
 
-    def __init__(self, requests: int, threads: int) -> None:
-        self._requests = _Slots(requests)
+    def __init__(self, requests: int, nbytes: int, threads: int) -> None:
+        self._requests = _Budget(requests)
+        self._nbytes = _Budget(nbytes)
         self._threads = threads
+
+    def __repr__(self) -> str:
+        return f"Limits(requests={self.requests}, nbytes={self.nbytes}, threads={self.threads})"
 
     @property
     def requests(self) -> int:
@@ -44,6 +58,18 @@ class Limits:
     @requests.setter
     def requests(self, number: int) -> None:
         self._requests.resize(positive("requests", number))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of decoded chunks in flight at most; settable at any time.
+
+        One chunk alone may be larger.
+        """
+        return self._nbytes.size
+
+    @nbytes.setter
+    def nbytes(self, number: int) -> None:
+        self._nbytes.resize(positive("nbytes", number))
 
     @property
     def threads(self) -> int:
@@ -66,23 +92,33 @@ class Limits:
         if _holds_slot.get():
             yield
             return
-        await self._requests.acquire()
+        await self._requests.acquire(1)
         _holds_slot.set(True)
         try:
             yield
         finally:
             _holds_slot.set(False)
-            self._requests.release()
+            self._requests.release(1)
+
+    @asynccontextmanager
+    async def memory(self, nbytes: int) -> AsyncIterator[None]:
+        """Hold the memory of a chunk; entered on an I/O loop, before its request."""
+        await self._nbytes.acquire(nbytes)
+        try:
+            yield
+        finally:
+            self._nbytes.release(nbytes)
 
 
 def positive(name: str, number: int) -> int:
+    """Return a number that is 1 or more, or raise `ValueError`."""
     if number < 1:
         raise ValueError(f"{name} must be 1 or more, not {number!r}")
     return number
 
 
-class _Slots:
-    """A semaphore that is shared by several event loops, in order of arrival."""
+class _Budget:
+    """A semaphore over an amount, shared by several event loops, in order of arrival."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -91,46 +127,50 @@ class _Slots:
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._taken = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
 
     def resize(self, size: int) -> None:
         with self._lock:
             self.size = size
             self._wake()
 
-    async def acquire(self) -> None:
+    def _has(self, amount: int) -> bool:
+        return self._taken == 0 or self._taken + amount <= self.size
+
+    async def acquire(self, amount: int) -> None:
         import asyncio
 
         with self._lock:
-            if self._taken < self.size and not self._waiting:
-                self._taken += 1
+            if self._has(amount) and not self._waiting:
+                self._taken += amount
                 return
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+            waiter = turn, amount
+            self._waiting.append(waiter)
         try:
             await turn
         except asyncio.CancelledError:
             with self._lock:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
                 else:
-                    self._taken -= 1
-                    self._wake()
+                    self._taken -= amount
+                self._wake()
             raise
 
-    def release(self) -> None:
+    def release(self, amount: int) -> None:
         with self._lock:
-            self._taken -= 1
+            self._taken -= amount
             self._wake()
 
     def _wake(self) -> None:
-        while self._waiting and self._taken < self.size:
-            turn = self._waiting.popleft()
+        while self._waiting and self._has(self._waiting[0][1]):
+            turn, amount = self._waiting.popleft()
             try:
                 turn.get_loop().call_soon_threadsafe(_grant, turn)
             except RuntimeError:  # that loop is closed, and the waiter with it
                 continue
-            self._taken += 1
+            self._taken += amount
 
 
 def _grant(turn: asyncio.Future[None]) -> None:
@@ -138,7 +178,7 @@ def _grant(turn: asyncio.Future[None]) -> None:
         turn.set_result(None)
 
 
-limits = Limits(requests=128, threads=min(32, 4 * (os.cpu_count() or 1)))
+limits = Limits(requests=128, nbytes=2**28, threads=min(32, 4 * (os.cpu_count() or 1)))
 """The process-wide limits. Settable: ``zarrstore.limits.requests = 256``."""
 
 
@@ -176,6 +216,7 @@ def run_in_worker(function: Callable[..., T], *args: Any) -> Future[T]:
 
 def _after_fork_in_child() -> None:
     limits._requests._renew()
+    limits._nbytes._renew()
     pool._renew()
 
 

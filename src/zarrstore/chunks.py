@@ -107,7 +107,11 @@ class _Mover(ABC):
         await map_bounded(self._move_and_tell, batches, limit=limit)
 
     async def _move_and_tell(self, parts: Sequence[ChunkPart]) -> None:
-        await self._move(parts)
+        if self._inline:
+            await self._move(parts)
+        else:
+            async with limits.memory(len(parts) * self._spec.pipeline.nbytes):
+                await self._move(parts)
         if self._progress is not None:
             with self._counting:
                 self._done += len(parts)
