@@ -62,13 +62,32 @@ S = TypeVar("S", bound="Store")
 class Store(Listable):
     """A key-value store: the base of every backend, and of every wrapper.
 
-    Usable from any thread, from asyncio and trio, from several event loops, and after a fork.
+    A backend whose client is asynchronous subclasses this one and writes its hooks as
+    coroutines; one that blocks subclasses `BlockingStore`.
 
     Parameters
     ----------
     read_only : bool, default False
         Whether every change raises `ReadOnlyError`. A subclass without parameters of its own
         need not call ``__init__``.
+
+    Notes
+    -----
+    Usable from any thread, from asyncio and trio, from several event loops one after another or
+    at once, and after a fork. Hooks that are coroutines run on one event loop that the package
+    owns, whoever calls, so a client made in one of them serves every caller.
+
+    Stores are equal if they have the same class, location and ``read_only``. A pickle opens the
+    same location; of data that lives in one process it opens there only, and raises
+    `NotShareableError` anywhere else.
+
+    Examples
+    --------
+    >>> class Squares(Store):
+    ...     async def _get(self, key):
+    ...         return str(int(key) ** 2).encode() if key.isdecimal() else None
+    >>> Squares().sync.get_many(["3", "12", "x"])
+    [b'9', b'144', None]
     """
 
     _home: Home = io_loop_home
@@ -83,7 +102,16 @@ class Store(Listable):
 
     @property
     def sync(self) -> SyncStore:
-        """The blocking face of this store, which is a mutable mapping as well."""
+        """The blocking face of this store, which is a mutable mapping as well.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> sync = MemoryStore().sync
+        >>> sync["a"] = b"1"
+        >>> sync.get("a"), dict(sync)
+        (b'1', {'a': b'1'})
+        """
         return SyncStore(self)
 
     def _close(self) -> Any:
@@ -131,6 +159,12 @@ class Store(Listable):
 
     def with_read_only(self, read_only: bool = True) -> Self:
         """Return a view of the same data that is read-only, or not.
+
+        Closing a view does not close this store; a view of a closed store is closed.
+
+        Parameters
+        ----------
+        read_only : bool, default True
 
         Raises
         ------
@@ -194,8 +228,25 @@ class Store(Listable):
 class BlockingStore(Store):
     """A store whose hooks are plain functions that may block: files, databases, mappings.
 
-    From blocking code they are called straight in the caller's thread, from async code in a
-    worker thread. Hooks may be called from several threads at once.
+    Parameters
+    ----------
+    read_only : bool, default False
+        Whether every change raises `ReadOnlyError`.
+
+    Notes
+    -----
+    From blocking code hooks are called straight in the caller's thread, from async code in a
+    worker thread. Several threads may call them at once. What cannot go through a fork, such as
+    a connection, is kept in a `zarrstore.runtime.PerProcess`.
+
+    Examples
+    --------
+    >>> class Squares(BlockingStore):
+    ...     def _get(self, key):
+    ...         return str(int(key) ** 2).encode() if key.isdecimal() else None
+    >>> squares = Squares().sync
+    >>> squares["3"], squares.get("12", RangeByteRequest(0, 2)), squares.capabilities
+    (b'9', b'14', <Capability.READ: 1>)
     """
 
     _home: Home = WORKERS

@@ -65,7 +65,34 @@ class Listable(Readable, Writable):
         return self.list_prefix("")
 
     def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Iterate over the keys under a prefix: full keys, each once, in no promised order."""
+        """Iterate over the keys under a prefix: full keys, each once, in no promised order.
+
+        Parameters
+        ----------
+        prefix : str
+            ``""``, or the path of a node: ``"a"`` and ``"a/"`` mean every key that starts with
+            ``a/``, never ``ab`` and never the key ``a``. There may be none: no error.
+
+        Raises
+        ------
+        InvalidKeyError, UnsupportedOperationError, StoreClosedError
+            At the call, before the first key.
+        BackendError
+            While it is iterated.
+
+        Notes
+        -----
+        Keys come as the backend finds them: a key that is there throughout appears, one that is
+        written or deleted meanwhile may. Breaking off releases what the listing holds. An
+        iterator belongs to one caller; each may have its own.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore({"a/b": b"", "a/c/0": b"", "ab": b""})
+        >>> sorted(store.sync.list_prefix("a"))
+        ['a/b', 'a/c/0']
+        """
         prefix = self._listing("list_prefix", prefix)
         target: Any = self._view_of or self
         return Listing(self._home, lambda: target._list(prefix))
@@ -102,7 +129,17 @@ class Listable(Readable, Writable):
 
     @operation
     async def delete_dir(self, prefix: str) -> None:
-        """Delete every key under a prefix; nothing happens if there are none."""
+        """Delete every key under a prefix; nothing happens if there are none.
+
+        Keys beside the prefix stay: ``delete_dir("a")`` leaves ``ab``, and the key ``a``.
+
+        Raises
+        ------
+        InvalidKeyError, ReadOnlyError, UnsupportedOperationError
+            Before any I/O.
+        BackendError
+            If a key cannot be deleted; others may be gone.
+        """
         prefix = check_prefix(prefix)
         self._require(Capability.DELETE, "delete_dir", "write to a new prefix instead", prefix)
         if await self._hook("_delete_dir", prefix) is NotImplemented:

@@ -76,9 +76,13 @@ class Capability(Flag):
     """
 
     READ = auto()
+    """``get`` and what else reads; every store has it."""
     WRITE = auto()
+    """``set`` and ``set_many``."""
     DELETE = auto()
+    """``delete``, ``delete_dir`` and ``clear``."""
     LIST = auto()
+    """``list``, ``list_prefix``, ``list_dir``, ``is_empty`` and ``getsize_prefix``."""
     CREATE_EXCLUSIVE = auto()
     """``set(..., expect=ABSENT)`` and ``set_if_not_exists``."""
     COMPARE_AND_SWAP = auto()
@@ -94,7 +98,14 @@ _CHANGES = (
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What is known of a value without reading it."""
+    """What is known of a value without reading it.
+
+    Examples
+    --------
+    >>> from zarrstore.stores.memory import MemoryStore
+    >>> MemoryStore({"a": b"hello"}).sync.stat("a").size
+    5
+    """
 
     size: int
     """In bytes."""

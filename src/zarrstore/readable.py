@@ -68,11 +68,34 @@ class Readable(Operations):
     async def get(self, key: str, byte_range: ByteRequest | None = None) -> Buffer | None:
         """Return a value, or the part of it that a byte range asks for; ``None`` if missing.
 
-        A range is clamped to what exists. A directory is not a key.
+        A directory is not a key.
+
+        Parameters
+        ----------
+        key : str
+        byte_range : RangeByteRequest, OffsetByteRequest or SuffixByteRequest, optional
+            Clamped to what exists: past the end is cut, a start at or past it gives ``b""``.
+
+        Returns
+        -------
+        bytes, memoryview or None
+            Read-only. It stays as it is, whatever is written to the key afterwards.
 
         Raises
         ------
-        InvalidKeyError, StoreClosedError, BackendError
+        InvalidKeyError
+            If the key breaks the key rules; before any I/O.
+        AccessDeniedError, BackendError
+            If the backend refuses or fails, which is never taken for missing.
+        CorruptDataError
+            If what is stored, or what a server answers, is not what it claims to be.
+        UnsupportedOperationError, StoreClosedError
+            If the store cannot be read, or is closed.
+
+        Notes
+        -----
+        Usable from any thread and event loop. A read that races a write returns the old value
+        or the new one.
 
         Examples
         --------
@@ -99,6 +122,20 @@ class Readable(Operations):
         """Return parts of one value in the order asked; ``None`` if the key is missing.
 
         Near ranges are read in one request.
+
+        Parameters
+        ----------
+        key : str
+        byte_ranges : iterable of RangeByteRequest, OffsetByteRequest or SuffixByteRequest
+            In any order; they may overlap. Each is clamped as in `get`.
+
+        Examples
+        --------
+        >>> from zarrstore.byte_range import SuffixByteRequest
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore({"a": b"hello"})
+        >>> store.sync.get_ranges("a", [SuffixByteRequest(1), RangeByteRequest(0, 2)])
+        [b'o', b'he']
         """
         self._reading("get_ranges", key)
         requests = list(byte_ranges)
@@ -141,6 +178,30 @@ class Readable(Operations):
         ----------
         requests : iterable of str or (str, ByteRequest or None)
             Keys, or keys with a byte range; a key may be there more than once.
+
+        Returns
+        -------
+        list of (bytes, memoryview or None)
+
+        Raises
+        ------
+        InvalidKeyError
+            If any key breaks the key rules; before any I/O.
+        BackendError
+            The first failure; what was not started is not, and what was under way has ended.
+
+        Notes
+        -----
+        From a store that is asynchronous at most `zarrstore.limits.requests` values are read at
+        once, whoever asks in this process; from one that blocks, by this thread and, as soon as
+        that takes long, by up to `zarrstore.limits.threads` workers.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore({"a": b"hello", "b": b"1"})
+        >>> store.sync.get_many(["b", "missing", ("a", RangeByteRequest(1, 3))])
+        [b'1', None, b'el']
         """
         pairs = [(item, None) if isinstance(item, str) else _pair(item) for item in requests]
         for key, byte_range in pairs:
@@ -173,7 +234,20 @@ class Readable(Operations):
         key : str
         buffer : bytearray, memoryview, numpy array
             Writable and C-contiguous.
-        byte_range : ByteRequest, optional
+        byte_range : RangeByteRequest, OffsetByteRequest or SuffixByteRequest, optional
+            As in `get`.
+
+        Raises
+        ------
+        TypeError
+            If the buffer is read-only, or of another memory order.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> buffer = bytearray(8)
+        >>> MemoryStore({"a": b"hello"}).sync.get_into("a", buffer), bytes(buffer)
+        (5, b'hello\\x00\\x00\\x00')
         """
         self._reading("get_into", key)
         view = _writable_view(buffer)

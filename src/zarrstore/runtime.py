@@ -153,6 +153,7 @@ class LoopHome:
         self._get_loop = get_loop
 
     def here(self) -> bool:
+        """Tell whether the caller is on the I/O loop already."""
         import asyncio
 
         return asyncio._get_running_loop() is self._get_loop()
@@ -160,6 +161,13 @@ class LoopHome:
     def drive(
         self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
     ) -> T:
+        """Run a coroutine function on the I/O loop, blocking until it ends.
+
+        Raises
+        ------
+        RuntimeError
+            If this is the I/O loop's own thread, which would wait for itself.
+        """
         if self.here():
             raise RuntimeError(
                 "a blocking call was made on the I/O loop itself, where it would wait for "
@@ -179,6 +187,7 @@ class LoopHome:
     async def run(
         self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
     ) -> T:
+        """Run a coroutine function on the I/O loop, awaited from asyncio or trio."""
         return await _finished(*self._submit(function, *args, **kwargs))
 
     def _submit(

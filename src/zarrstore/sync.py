@@ -24,9 +24,15 @@ __all__ = ["SyncStore"]
 class SyncStore(MutableMapping[str, bytes]):
     """The blocking methods of a store, which is a mapping from keys to bytes as well.
 
-    Made by ``store.sync``. Each method does what the store's method of the same name does.
+    Made by ``store.sync``. Each method does what the store's method of the same name does, with
+    the same parameters, results and errors; as a mapping it raises `KeyNotFoundError`, which is
+    a ``KeyError``. As a context manager it closes the store at the end.
+
+    Notes
+    -----
     Where the store blocks it is called straight in this thread; where it is asynchronous the
-    call waits for the I/O loop. Usable from any thread.
+    call waits for the I/O loop. Usable from any thread, in Jupyter too, where an event loop
+    runs; in a coroutine it holds that loop up, so await the store's own methods there.
 
     Examples
     --------
@@ -81,7 +87,15 @@ class SyncStore(MutableMapping[str, bytes]):
         """Return a value, or the part of it that a byte range asks for.
 
         ``default`` if there is no such key, as a mapping does. A byte range may stand in the
-        second place too, as in the store's own ``get``.
+        second place too, as in `Store.get`.
+
+        Examples
+        --------
+        >>> from zarrstore.byte_range import RangeByteRequest
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> sync = MemoryStore({"a": b"hello"}).sync
+        >>> sync.get("a"), sync.get("a", RangeByteRequest(1, 3)), sync.get("b", b"-")
+        (b'hello', b'el', b'-')
         """
         if byte_range is None and is_byte_request(default):
             byte_range, default = default, None
@@ -89,24 +103,31 @@ class SyncStore(MutableMapping[str, bytes]):
         return default if value is None else value
 
     def get_ranges(self, key: str, byte_ranges: Iterable[ByteRequest]) -> list[Buffer] | None:
+        """Return parts of one value, ``None`` if the key is missing: see `Store.get_ranges`."""
         return self._drive(self._store.get_ranges, key, byte_ranges)
 
     def get_many(self, requests: Iterable[Request]) -> list[Buffer | None]:
+        """Return many values, ``None`` for each that is missing: see `Store.get_many`."""
         return self._drive(self._store.get_many, requests)
 
     def get_into(self, key: str, buffer: Any, byte_range: ByteRequest | None = None) -> int | None:
+        """Read into a buffer; return the size, ``None`` if missing: see `Store.get_into`."""
         return self._drive(self._store.get_into, key, buffer, byte_range)
 
     def exists(self, key: str) -> bool:
+        """Tell whether there is such a key: see `Store.exists`."""
         return self._drive(self._store.exists, key)
 
     def stat(self, key: str) -> Stat | None:
+        """Return size, version and time of a value, ``None`` if missing: see `Store.stat`."""
         return self._drive(self._store.stat, key)
 
     def getsize(self, key: str) -> int:
+        """Return the size of a value in bytes, or raise if missing: see `Store.getsize`."""
         return self._drive(self._store.getsize, key)
 
     def getsize_prefix(self, prefix: str = "") -> int:
+        """Return the size of all values under a prefix, in bytes: see `Store.getsize_prefix`."""
         return self._drive(self._store.getsize_prefix, prefix)
 
     def set(
@@ -116,36 +137,50 @@ class SyncStore(MutableMapping[str, bytes]):
         *,
         expect: Version | Literal[Absent.ABSENT] | None = None,
     ) -> Version | None:
+        """Write a value, atomically; return its version, or ``None``: see `Store.set`."""
         return self._drive(self._store.set, key, value, expect=expect)
 
     def set_if_not_exists(self, key: str, value: Any) -> bool:
+        """Write a value if there is no such key; tell whether this call wrote it.
+
+        See `Store.set_if_not_exists`.
+        """
         return self._drive(self._store.set_if_not_exists, key, value)
 
     def set_many(self, items: Iterable[tuple[str, Any]]) -> None:
+        """Write many values, from pairs or a mapping: see `Store.set_many`."""
         self._drive(self._store.set_many, items)
 
     def delete(self, key: str) -> None:
+        """Delete a key; nothing happens if there is none: see `Store.delete`."""
         self._drive(self._store.delete, key)
 
     def delete_dir(self, prefix: str) -> None:
+        """Delete every key under a prefix: see `Store.delete_dir`."""
         self._drive(self._store.delete_dir, prefix)
 
     def clear(self) -> None:
+        """Delete every key: see `Store.clear`."""
         self._drive(self._store.clear)
 
     def list(self) -> Iterator[str]:
+        """Iterate over all keys, each once, in no promised order: see `Store.list`."""
         return self._iterate(self._store.list())
 
     def list_prefix(self, prefix: str) -> Iterator[str]:
+        """Iterate over the full keys under a prefix: see `Store.list_prefix`."""
         return self._iterate(self._store.list_prefix(prefix))
 
     def list_dir(self, prefix: str = "") -> Iterator[str]:
+        """Iterate over the names one level below a prefix: see `Store.list_dir`."""
         return self._iterate(self._store.list_dir(prefix))
 
     def is_empty(self, prefix: str = "") -> bool:
+        """Tell whether there is no key under a prefix: see `Store.is_empty`."""
         return self._drive(self._store.is_empty, prefix)
 
     def close(self) -> None:
+        """Release what the store holds: see `Store.close`."""
         self._drive(self._store.close)
 
     def _iterate(self, listing: Any) -> Iterator[str]:

@@ -60,19 +60,40 @@ class Writable(Operations):
         Parameters
         ----------
         key : str
-        value : bytes-like
-            Any C-contiguous buffer.
+        value : bytes-like object
+            Any C-contiguous buffer; ``str`` is none.
         expect : str or ABSENT, optional
             Write only if the key has this version, or does not exist. Of many writers that
             race, exactly one wins.
+
+        Returns
+        -------
+        str or None
+            Names what was written, for a later ``expect``; compare it for equality only.
 
         Raises
         ------
         ConflictError
             If the key is not as expected; nothing was written.
-        InvalidKeyError, TypeError, ReadOnlyError, StoreClosedError, BackendError
+        InvalidKeyError
+            If the key breaks the key rules; before any I/O, as the next two.
+        TypeError
+            If the value is not a C-contiguous buffer.
+        ReadOnlyError
+            If the store is read-only.
         UnsupportedOperationError
-            If ``expect`` is given and the store has no conditional writes.
+            If the store cannot be written, or ``expect`` is given and it has no conditional
+            writes.
+        AccessDeniedError, BackendError
+            If the backend refuses or fails; the old value is as it was.
+        StoreClosedError
+            If the store is closed.
+
+        Notes
+        -----
+        Usable from any thread and event loop. Conditional writes hold between processes too
+        where the store is one that processes share (`Capability.SHARED`). If the caller is
+        cancelled, the key has the old value or the new one.
 
         Examples
         --------
@@ -117,7 +138,18 @@ class Writable(Operations):
 
     @operation
     async def set_if_not_exists(self, key: str, value: Any) -> bool:
-        """Write a value if there is no such key; tell whether this call wrote it."""
+        """Write a value if there is no such key; tell whether this call wrote it.
+
+        Of many callers that race, exactly one is told ``True``. Raises what `set` raises, but
+        for `ConflictError`.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore()
+        >>> store.sync.set_if_not_exists("a", b"1"), store.sync.set_if_not_exists("a", b"2")
+        (True, False)
+        """
         try:
             await self.set(key, value, expect=ABSENT)
         except ConflictError:
@@ -130,8 +162,23 @@ class Writable(Operations):
 
         Parameters
         ----------
-        items : iterable of (str, bytes-like), or a mapping
+        items : iterable of pairs of key and value, or a mapping
             A key that is there twice gets the last of its values.
+
+        Raises
+        ------
+        InvalidKeyError, TypeError
+            If any key or value is wrong; nothing was written.
+        BackendError
+            The first failure; some of the others may be written.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore()
+        >>> store.sync.set_many({"a": b"1", "b": b"2"})
+        >>> store.sync.get_many(["a", "b"])
+        [b'1', b'2']
         """
         pairs = dict(items)
         self._writing("set_many", *pairs)

@@ -206,6 +206,7 @@ class _AsyncFace(Face):
         return keys
 
     async def together(self, functions: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        """Run coroutine functions at the same time; return what each returned or raised."""
         tasks = list(functions)
         outcomes: list[Any] = [None] * len(tasks)
 
@@ -236,6 +237,7 @@ class AsyncioFace(_AsyncFace):
 
     @classmethod
     def run(cls, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function in a new event loop of asyncio."""
         return asyncio.run(function())
 
 
@@ -246,6 +248,7 @@ class TrioFace(_AsyncFace):
 
     @classmethod
     def run(cls, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function under trio."""
         return trio.run(function)
 
 
@@ -271,6 +274,7 @@ class BlockingFace(Face):
 
     @classmethod
     def run(cls, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function that never suspends, without an event loop."""
         return drive(function())
 
     async def _call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
@@ -280,6 +284,8 @@ class BlockingFace(Face):
         return _Forwarded(getattr(self.store.sync, operation)(*args))
 
     async def together(self, functions: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        """Run coroutine functions at the same time; return what each returned or raised."""
+
         def outcome(function: Callable[[], Any]) -> Any:
             try:
                 return drive(function())
