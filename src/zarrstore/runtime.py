@@ -240,7 +240,9 @@ def _context_of_caller() -> contextvars.Context:
     return context
 
 
-_LIBRARY_OF_CALLER = "sniffio_async_library"  # by which anyio tells trio from asyncio
+_LIBRARY_OF_CALLER = (
+    "current_async_library_cvar"  # of sniffio, by which anyio tells trio from asyncio
+)
 
 
 async def _outcome(
