@@ -8,12 +8,11 @@ import tempfile
 import uuid
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from blockbuster import BlockBuster, blockbuster_ctx
+from blockbuster import BlockBuster
 from zarrstore_testing import Options, StoreTests
 
 import zarrstore.abc
@@ -34,12 +33,10 @@ pytest_plugins = ["servers"]
 
 
 @pytest.fixture(autouse=True)
-def blockbuster() -> Iterator[BlockBuster]:
-    """Fail a test in which the package blocks an event loop, except where that is the test."""
-    with blockbuster_ctx("zarrstore") as blocker:
-        for function in blocker.functions.values():
-            function.can_block_in("zarrstore_testing/loops.py", "cell")
-        yield blocker
+def blocks_where_that_is_the_test(blockbuster: BlockBuster) -> None:
+    """Let the kit call a blocking face under a running loop, as a notebook does."""
+    for function in blockbuster.functions.values():
+        function.can_block_in("zarrstore_testing/loops.py", "cell")
 
 
 def example_store() -> Store:
