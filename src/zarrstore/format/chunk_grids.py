@@ -6,7 +6,6 @@ Follows https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#chunk-gri
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from zarrstore.errors import MetadataError
 

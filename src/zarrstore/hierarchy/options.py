@@ -201,8 +201,10 @@ def _chunk_keys(given: Any) -> Extension:
             f"{{'separator': ...}}}}, not {given!r}"
         )
     configuration = {key: value for key, value in document.items() if key != "name"}
-    if isinstance(configuration.get("configuration"), Mapping):
-        configuration.update(configuration.pop("configuration"))
+    inner = configuration.get("configuration")
+    if isinstance(inner, Mapping):
+        del configuration["configuration"]
+        configuration.update(inner)
     keys = chunk_keys(_named(document["name"], **configuration))
     return _named(keys.name, separator=keys.separator)
 
