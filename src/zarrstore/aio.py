@@ -22,7 +22,7 @@ from typing import Any, Unpack
 from zarrstore.abc import Store
 from zarrstore.hierarchy import core
 from zarrstore.hierarchy.array import AsyncArray
-from zarrstore.hierarchy.faces import working_home
+from zarrstore.hierarchy.faces import loaded_data, working_home
 from zarrstore.hierarchy.group import AsyncGroup, async_face
 from zarrstore.hierarchy.opening import store_for
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions
@@ -75,6 +75,7 @@ async def create_array(
     **options: Unpack[ArrayOptions],
 ) -> AsyncArray:
     """Create an array: see `zarrstore.create_array`."""
+    options = await loaded_data(options)
     made, owns = await _store_for(store, "a", storage_options)
     with reporting(progress, f"writing /{core.node_path(name)}") as callback:
         node = await working_home(made).run(
@@ -107,6 +108,7 @@ async def open_array(
     **options: Unpack[ArrayOptions],
 ) -> AsyncArray:
     """Open an array: see `zarrstore.open_array`."""
+    options = await loaded_data(options)
     made, owns = await _store_for(store, mode, storage_options)
     node = await working_home(made).run(core.open_array, made, core.node_path(path), mode, options)
     return async_face(node, owns_store=owns)
@@ -136,6 +138,7 @@ async def open(
     **options: Unpack[ArrayOptions],
 ) -> AsyncArray | AsyncGroup:
     """Open the array or group at a path: see `zarrstore.open`."""
+    options = await loaded_data(options)
     made, owns = await _store_for(store, mode, storage_options)
     node = await working_home(made).run(core.open_any, made, core.node_path(path), mode, options)
     return async_face(node, owns_store=owns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,9 +11,8 @@ import numpy as np
 from zarrstore.chunks import Progress
 from zarrstore.format.codecs.base import Codec
 from zarrstore.format.documents import ArrayDocument
-from zarrstore.hierarchy.attributes import Attributes
 from zarrstore.hierarchy.core import ArrayCore
-from zarrstore.hierarchy.faces import AsyncFace, BlockingFace, Face
+from zarrstore.hierarchy.faces import AsyncFace, BlockingFace, Face, loaded, loaded_here
 from zarrstore.hierarchy.progress import reporting
 
 __all__ = ["Array", "AsyncArray"]
@@ -119,7 +118,7 @@ class Array(_ArrayFacts, BlockingFace[ArrayCore]):
         return self._drive(self._core.read, selection)
 
     def __setitem__(self, selection: Any, value: Any) -> None:
-        self._drive(self._core.write, selection, value)
+        self._drive(self._core.write, selection, loaded_here(value))
 
     def read(
         self,
@@ -169,22 +168,7 @@ class Array(_ArrayFacts, BlockingFace[ArrayCore]):
             If the value cannot be broadcast to the selection. Nothing was written.
         """
         with reporting(progress, f"writing {self.name}") as callback:
-            self._drive(self._core.write, selection, value, callback)
-
-    @property
-    def attrs(self) -> Attributes:
-        """The attributes, as a mapping that writes through."""
-        core = self._core
-        return Attributes(
-            lambda: core.document.attributes, self.update_attributes, self._put_attributes
-        )
-
-    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Merge attributes into the stored ones, in one write."""
-        self._drive(self._core.update_attributes, attributes)
-
-    def _put_attributes(self, attributes: Mapping[str, Any]) -> None:
-        self._drive(self._core.put_attributes, attributes)
+            self._drive(self._core.write, selection, loaded_here(value), callback)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         if copy is False:
@@ -196,6 +180,12 @@ class Array(_ArrayFacts, BlockingFace[ArrayCore]):
         if not self.shape:
             raise TypeError("len() of an array without dimensions")
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over an array without dimensions")
+        step = self.chunks[0]  # as many at a time as come out of one row of chunks
+        return (row for at in range(0, len(self), step) for row in self[at : at + step])
 
 
 class AsyncArray(_ArrayFacts, AsyncFace[ArrayCore]):
@@ -231,13 +221,4 @@ class AsyncArray(_ArrayFacts, AsyncFace[ArrayCore]):
     ) -> None:
         """Write a value, broadcast to the shape of a selection: see `Array.write`."""
         with reporting(progress, f"writing {self.name}") as callback:
-            await self._run(self._core.write, selection, value, callback)
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """A copy of the attributes; `update_attributes` changes them."""
-        return dict(self._core.document.attributes)
-
-    async def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Merge attributes into the stored ones, in one write."""
-        await self._run(self._core.update_attributes, attributes)
+            await self._run(self._core.write, selection, await loaded(value), callback)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
+
+from zarrstore.hierarchy.nodes import NodeCore
 
 __all__ = ["Attributes"]
 
@@ -16,10 +19,9 @@ class Attributes(MutableMapping[str, Any]):
 
     Parameters
     ----------
-    read : callable
-        Returns the attributes as they were last read or written.
-    merge, replace : callable
-        Store some, or all.
+    node : NodeCore
+    drive : callable
+        Runs a coroutine function of the node, blocking.
 
     Examples
     --------
@@ -31,48 +33,41 @@ class Attributes(MutableMapping[str, Any]):
     {'title': 'Hubble Deep Field', 'year': 1995}
     """
 
-    def __init__(
-        self,
-        read: Callable[[], Mapping[str, Any]],
-        merge: Callable[[Mapping[str, Any]], object],
-        replace: Callable[[Mapping[str, Any]], object],
-    ) -> None:
-        self._read = read
-        self._merge = merge
-        self._replace = replace
+    def __init__(self, node: NodeCore, drive: Callable[..., Any]) -> None:
+        self._node = node
+        self._drive = drive
 
     def __getitem__(self, name: str) -> Any:
-        return self._read()[name]
+        # a copy: what is changed in place would not be stored
+        return copy.deepcopy(self._node.document.attributes[name])
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._merge({name: value})
+        self._drive(self._node.update_attributes, {name: value})
 
     def __delitem__(self, name: str) -> None:
-        kept = dict(self._read())
-        del kept[name]
-        self._replace(kept)
+        self._drive(self._node.delete_attribute, name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
+        return iter(list(self._node.document.attributes))
 
     def __len__(self) -> int:
-        return len(self._read())
+        return len(self._node.document.attributes)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Merge several attributes, in one write."""
-        self._merge(dict(*args, **kwargs))
+        self._drive(self._node.update_attributes, dict(*args, **kwargs))
 
     def put(self, attributes: Mapping[str, Any]) -> None:
         """Replace all attributes, in one write."""
-        self._replace(attributes)
+        self._drive(self._node.put_attributes, attributes)
 
     def clear(self) -> None:
         """Remove all attributes, in one write."""
-        self._replace({})
+        self.put({})
 
     def asdict(self) -> dict[str, Any]:
         """Return a copy as a dict."""
-        return dict(self._read())
+        return self._node.copy_of_attributes()
 
     def __repr__(self) -> str:
         return repr(self.asdict())

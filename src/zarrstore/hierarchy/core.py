@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
-import msgspec
 import numpy as np
 
 from zarrstore.abc import Capability, Store
 from zarrstore.chunks import Progress, read_chunks, write_chunks
 from zarrstore.errors import (
-    ConflictError,
     MetadataError,
     NodeExistsError,
     NodeNotFoundError,
@@ -24,10 +22,11 @@ from zarrstore.format.documents import (
     ArrayDocument,
     Document,
     GroupDocument,
-    decode,
     encode,
+    plain_attributes,
 )
 from zarrstore.format.indexing import basic_selection
+from zarrstore.hierarchy.nodes import NodeCore, not_found, read_document
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions, array_document
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
@@ -36,7 +35,7 @@ from zarrstore.runtime import map_bounded
 __all__ = [
     "ArrayCore",
     "GroupCore",
-    "NodeCore",
+    "NodeOrError",
     "check_mode",
     "create_array",
     "create_group",
@@ -49,15 +48,16 @@ __all__ = [
 ]
 
 _MODES = ("r", "r+", "a", "w", "w-")
-_RETRIES = 100
-D = TypeVar("D", ArrayDocument, GroupDocument)
 
 
 def node_path(path: str) -> str:
     """Return the path of a node as a prefix of keys: without ``/`` at its ends."""
     if not isinstance(path, str):
         raise TypeError(f"a path is a str, not {type(path).__name__}")
-    return path.strip("/")
+    path = path.strip("/")
+    if METADATA_KEY in path.split("/"):
+        raise ValueError(f"{path!r} is no path of a node: {METADATA_KEY!r} holds the metadata")
+    return path
 
 
 def check_mode(mode: str) -> None:
@@ -68,7 +68,7 @@ def check_mode(mode: str) -> None:
 
 async def prepare_store(store: Store, mode: AccessMode) -> None:
     """Make a whole store what a mode asks for: there, empty, or new."""
-    if mode == "a" or Capability.LIST not in store.capabilities:
+    if mode == "a" or (mode in ("r", "r+") and Capability.LIST not in store.capabilities):
         return
     if mode == "w":
         await store.clear()
@@ -85,48 +85,6 @@ async def prepare_store(store: Store, mode: AccessMode) -> None:
             f"{store.url} is not empty, and mode 'w-' must not change what exists; "
             "use 'a' to add to it or 'w' to replace it",
             store=store.url,
-        )
-
-
-@dataclass(eq=False)
-class NodeCore:
-    """What arrays and groups share: a place in a store, and a document."""
-
-    store: Store
-    path: str
-
-    @property
-    def url(self) -> str:
-        """The store's URL with the node's path."""
-        return join_url(self.store.url, self.path)
-
-    @property
-    def name(self) -> str:
-        """The path with a ``/`` before it."""
-        return f"/{self.path}"
-
-    async def _edit_document(self, cls: type[D], edit: Callable[[D], D]) -> D:
-        """Change the stored document, on top of what others changed meanwhile."""
-        key = join(self.path, METADATA_KEY)
-        swaps = Capability.COMPARE_AND_SWAP in self.store.capabilities
-        for _ in range(_RETRIES):
-            stat = await self.store.stat(key) if swaps else None
-            document = await _read_document(self.store, self.path)
-            if not isinstance(document, cls):
-                raise _not_found(self.store, self.path, "array or group")
-            edited = edit(document)
-            try:
-                await self.store.set(
-                    key, _encoded(edited), expect=None if stat is None else stat.version
-                )
-            except ConflictError:
-                continue
-            return edited
-        raise ConflictError(
-            f"{key!r} in {self.store.url} was changed by others {_RETRIES} times in a row; "
-            "try again",
-            store=self.store.url,
-            key=key,
         )
 
 
@@ -159,44 +117,34 @@ class ArrayCore(NodeCore):
                 store=self.store.url,
                 key=self.path,
             )
-        array = value if isinstance(value, np.ndarray) else np.asarray(value, self.spec.dtype)
-        if array.dtype.kind not in "biufc":
-            raise TypeError(
-                f"cannot write values of {array.dtype} to an array of {self.spec.dtype}"
-            )
-        try:
-            array = np.broadcast_to(array, wanted.shape)
-        except ValueError:
-            raise ValueError(
-                f"could not broadcast a value of shape {array.shape} into the selection's "
-                f"shape {wanted.shape}"
-            ) from None
         await write_chunks(
             self.store,
             self.path,
             self.spec,
             wanted,
-            array,
+            self.values(value, wanted.shape),
             progress,
             self.write_empty_chunks,
         )
 
-    async def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Merge attributes into the stored ones."""
-
-        def edit(document: ArrayDocument) -> ArrayDocument:
-            merged = {**document.attributes, **attributes}
-            return msgspec.structs.replace(document, attributes=merged)
-
-        self.document = await self._edit_document(ArrayDocument, edit)
-
-    async def put_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Replace all attributes."""
-
-        def edit(document: ArrayDocument) -> ArrayDocument:
-            return msgspec.structs.replace(document, attributes=dict(attributes))
-
-        self.document = await self._edit_document(ArrayDocument, edit)
+    def values(self, value: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """Return a value as numbers that can be written, broadcast to a shape."""
+        known = isinstance(value, np.ndarray | np.generic)  # else numpy would cast dates as well
+        array = np.asarray(value) if known else np.asarray(value, self.spec.dtype)
+        if array.dtype.kind not in "biufc":
+            raise TypeError(
+                f"cannot write values of {array.dtype} to an array of {self.spec.dtype}"
+            )
+        full = array
+        while full.ndim > len(shape) and full.shape[0] == 1:
+            full = full[0]  # as numpy does in an assignment
+        try:
+            return np.broadcast_to(full, shape)
+        except ValueError:
+            raise ValueError(
+                f"could not broadcast a value of shape {array.shape} into the selection's "
+                f"shape {shape}"
+            ) from None
 
 
 @dataclass(eq=False)
@@ -216,56 +164,79 @@ class GroupCore(NodeCore):
         """Return the node of a name, or ``None``."""
         return await open_node(self.store, self.path_of(name))
 
+    async def contains(self, name: str) -> bool:
+        """Tell whether there is a node of a name, whether or not it can be opened."""
+        return await self.store.exists(join(self.path_of(name), METADATA_KEY))
+
+    async def names(self) -> list[str]:
+        """Return the names of the nodes one level below, sorted."""
+        names = await self._names_below()
+        there = await map_bounded(self.contains, names)
+        return [name for name, is_node in zip(names, there, strict=True) if is_node]
+
+    async def _names_below(self) -> list[str]:
+        names = [name async for name in self.store.list_dir(self.path)]
+        return sorted(name for name in names if name != METADATA_KEY)
+
     async def members(self) -> list[tuple[str, ArrayCore | GroupCore]]:
         """Return the nodes one level below, sorted by name."""
-        names = sorted([name async for name in self.store.list_dir(self.path)])
-        names = [name for name in names if name != METADATA_KEY]
-        nodes = await map_bounded(self.get, names)
+        return [(name, _raised(node)) for name, node in await self._members_or_errors()]
+
+    async def _members_or_errors(self) -> list[tuple[str, NodeOrError]]:
+        async def get(name: str) -> NodeOrError | None:
+            try:
+                return await self.get(name)
+            except MetadataError as error:
+                return error
+
+        names = await self._names_below()
+        nodes = await map_bounded(get, names)
         return [(name, node) for name, node in zip(names, nodes, strict=True) if node is not None]
 
-    async def walk(self) -> list[tuple[int, str, ArrayCore | GroupCore]]:
-        """Return the nodes at any depth, each before those below it: depth, name, node."""
+    async def walk(self) -> list[tuple[int, str, NodeOrError]]:
+        """Return the nodes at any depth, each before those below it: depth, name, node.
+
+        In the place of one that cannot be opened stands the error.
+        """
         found = []
-        pending = [(0, name, node) for name, node in reversed(await self.members())]
+        pending = [(0, name, node) for name, node in reversed(await self._members_or_errors())]
         while pending:
             depth, name, node = pending.pop()
             found.append((depth, name, node))
             if isinstance(node, GroupCore):
-                below = await node.members()
+                below = await node._members_or_errors()
                 pending += [(depth + 1, child, member) for child, member in reversed(below)]
         return found
 
-    async def delete(self, name: str) -> None:
-        """Delete a node and everything below it."""
-        path = self.path_of(name)
-        if await _read_document(self.store, path) is None:
-            raise _not_found(self.store, path, "array or group")
-        await self.store.delete_dir(path)
+    async def delete(self, name: str) -> bool:
+        """Delete a node and everything below it; tell whether it was there."""
+        there = await self.contains(name)
+        if there:
+            await self.store.delete_dir(self.path_of(name))
+        return there
 
-    async def create_array(self, name: str, options: ArrayOptions, overwrite: bool) -> ArrayCore:
-        return await create_array(self.store, self.path_of(name), options, overwrite)
+    async def create_array(
+        self,
+        name: str,
+        options: ArrayOptions,
+        overwrite: bool,
+        progress: Progress | None = None,
+    ) -> ArrayCore:
+        return await create_array(self.store, self.path_of(name), options, overwrite, progress)
 
     async def create_group(
         self, name: str, attributes: Mapping[str, Any] | None, overwrite: bool
     ) -> GroupCore:
         return await create_group(self.store, self.path_of(name), attributes, overwrite)
 
-    async def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Merge attributes into the stored ones."""
 
-        def edit(document: GroupDocument) -> GroupDocument:
-            merged = {**document.attributes, **attributes}
-            return msgspec.structs.replace(document, attributes=merged)
+NodeOrError: TypeAlias = ArrayCore | GroupCore | MetadataError
 
-        self.document = await self._edit_document(GroupDocument, edit)
 
-    async def put_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Replace all attributes."""
-
-        def edit(document: GroupDocument) -> GroupDocument:
-            return msgspec.structs.replace(document, attributes=dict(attributes))
-
-        self.document = await self._edit_document(GroupDocument, edit)
+def _raised(node: NodeOrError) -> ArrayCore | GroupCore:
+    if isinstance(node, MetadataError):
+        raise node
+    return node
 
 
 def _checked_out(out: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -278,30 +249,9 @@ def _checked_out(out: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     return out
 
 
-def _encoded(document: Document) -> bytes:
-    try:
-        return encode(document)
-    except (TypeError, ValueError, msgspec.MsgspecError) as error:
-        raise TypeError(f"attributes must be what JSON can hold: {error}") from error
-
-
-def _not_found(store: Store, path: str, kind: str) -> NodeNotFoundError:
-    return NodeNotFoundError(
-        f"no {kind} at {join_url(store.url, path)}; check the path, or create it",
-        store=store.url,
-        key=path,
-    )
-
-
-async def _read_document(store: Store, path: str) -> Document | None:
-    key = join(path, METADATA_KEY)
-    data = await store.get(key)
-    return None if data is None else decode(data, key, store.url)
-
-
 async def open_node(store: Store, path: str) -> ArrayCore | GroupCore | None:
     """Return the array or group at a path, or ``None`` if there is none."""
-    document = await _read_document(store, path)
+    document = await read_document(store, path)
     if document is None:
         return None
     if isinstance(document, GroupDocument):
@@ -318,7 +268,7 @@ async def open_node(store: Store, path: str) -> ArrayCore | GroupCore | None:
 
 async def _create(store: Store, path: str, document: Document, overwrite: bool) -> None:
     """Write the document of a new node, and of the groups above it that are missing."""
-    data = _encoded(document)
+    data = encode(document)
     key = join(path, METADATA_KEY)
     parents = path.split("/")[:-1]
     for depth in range(len(parents) + 1 if path else 0):
@@ -337,7 +287,7 @@ async def _create(store: Store, path: str, document: Document, overwrite: bool) 
 
 async def _create_parent(store: Store, path: str) -> None:
     key = join(path, METADATA_KEY)
-    document = await _read_document(store, path)
+    document = await read_document(store, path)
     if isinstance(document, ArrayDocument):
         raise NodeExistsError(
             f"{join_url(store.url, path)} is an array, which has nothing below it; "
@@ -371,10 +321,12 @@ async def create_array(
 ) -> ArrayCore:
     """Create an array, and write ``data`` into it if that is among the options."""
     document, spec = array_document(options)
-    await _create(store, path, document, overwrite)
     array = ArrayCore(store, path, document, spec, bool(options.get("write_empty_chunks", False)))
-    if options.get("data") is not None:
-        await array.write(..., options["data"], progress)
+    data = options.get("data")
+    values = None if data is None else array.values(data, spec.shape)
+    await _create(store, path, document, overwrite)
+    if values is not None:
+        await array.write(..., values, progress)
     return array
 
 
@@ -385,7 +337,9 @@ async def create_group(
     overwrite: bool = False,
 ) -> GroupCore:
     """Create a group."""
-    document = GroupDocument(zarr_format=3, node_type="group", attributes=dict(attributes or {}))
+    document = GroupDocument(
+        zarr_format=3, node_type="group", attributes=plain_attributes(attributes or {})
+    )
     await _create(store, path, document, overwrite)
     return GroupCore(store, path, document)
 
@@ -396,6 +350,13 @@ async def open_array(store: Store, path: str, mode: AccessMode, options: ArrayOp
     if mode in ("w", "w-"):
         return await create_array(store, path, options, overwrite=mode == "w")
     node = await open_node(store, path)
+    if node is None and mode == "a" and makes_array(options):
+        try:
+            return await create_array(store, path, options)
+        except NodeExistsError:
+            node = await open_node(store, path)  # another may have made it meanwhile
+            if node is None:
+                raise
     if isinstance(node, ArrayCore):
         node.write_empty_chunks = bool(options.get("write_empty_chunks", False))
         return node
@@ -405,9 +366,12 @@ async def open_array(store: Store, path: str, mode: AccessMode, options: ArrayOp
             store=store.url,
             key=path,
         )
-    if mode == "a" and ("shape" in options or "data" in options):
-        return await create_array(store, path, options)
-    raise _not_found(store, path, "array")
+    raise not_found(store, path, "array")
+
+
+def makes_array(options: ArrayOptions) -> bool:
+    """Tell whether there is enough in the options to create an array."""
+    return options.get("shape") is not None or options.get("data") is not None
 
 
 async def open_group(
@@ -418,6 +382,13 @@ async def open_group(
     if mode in ("w", "w-"):
         return await create_group(store, path, attributes, overwrite=mode == "w")
     node = await open_node(store, path)
+    if node is None and mode == "a":
+        try:
+            return await create_group(store, path, attributes)
+        except NodeExistsError:
+            node = await open_node(store, path)  # another may have made it meanwhile
+            if node is None:
+                raise
     if isinstance(node, GroupCore):
         return node
     if node is not None:
@@ -426,9 +397,7 @@ async def open_group(
             store=store.url,
             key=path,
         )
-    if mode == "a":
-        return await create_group(store, path, attributes)
-    raise _not_found(store, path, "group")
+    raise not_found(store, path, "group")
 
 
 async def open_any(
@@ -436,13 +405,12 @@ async def open_any(
 ) -> ArrayCore | GroupCore:
     """Open an array or group; where there is none, create what the options describe."""
     check_mode(mode)
-    makes_array = "shape" in options or "data" in options
     if mode not in ("w", "w-"):
         node = await open_node(store, path)
         if node is not None:
             return node
         if mode != "a":
-            raise _not_found(store, path, "array or group")
-    if makes_array:
+            raise not_found(store, path, "array or group")
+    if makes_array(options):
         return await open_array(store, path, mode, options)
     return await open_group(store, path, mode, options.get("attributes"))

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
+
 from zarrstore.abc import Store
-from zarrstore.hierarchy.core import NodeCore
+from zarrstore.hierarchy.attributes import Attributes
+from zarrstore.hierarchy.core import ArrayCore
+from zarrstore.hierarchy.nodes import NodeCore
+from zarrstore.hierarchy.options import ArrayOptions
 from zarrstore.runtime import CALLER, WORKERS, Home
 
-__all__ = ["AsyncFace", "BlockingFace", "Face", "working_home"]
+__all__ = [
+    "AsyncFace",
+    "BlockingFace",
+    "Face",
+    "loaded",
+    "loaded_data",
+    "loaded_data_here",
+    "loaded_here",
+    "working_home",
+]
 
 T = TypeVar("T")
 N = TypeVar("N", bound=NodeCore)
@@ -70,6 +84,15 @@ class BlockingFace(Face[N]):
     def _drive(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         return self._core.store._home.drive(function, *args)
 
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes, as a mapping that writes through."""
+        return Attributes(self._core, self._drive)
+
+    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Merge attributes into the stored ones, in one write."""
+        self._drive(self._core.update_attributes, attributes)
+
     def close(self) -> None:
         """Close the store, if it was opened for this node; a store that was given stays open."""
         if self._owns_store:
@@ -88,6 +111,15 @@ class AsyncFace(Face[N]):
     async def _run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         return await working_home(self._core.store).run(function, *args)
 
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """A copy of the attributes; `update_attributes` changes them."""
+        return self._core.copy_of_attributes()
+
+    async def update_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Merge attributes into the stored ones, in one write."""
+        await self._run(self._core.update_attributes, attributes)
+
     async def close(self) -> None:
         """Close the store, if it was opened for this node; a store that was given stays open."""
         if self._owns_store:
@@ -98,3 +130,40 @@ class AsyncFace(Face[N]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _is_lazy(value: Any) -> bool:
+    """Tell whether numpy would have a value load itself: an array in a store, of dask ..."""
+    return hasattr(value, "__array__") and not isinstance(value, np.ndarray | np.generic)
+
+
+def loaded_here(value: Any) -> Any:
+    """Return a value that loads itself as a numpy array, in this thread; others as they are.
+
+    Before the work on a store begins: on its I/O loop nothing could be loaded, and what is
+    replaced could not be read any more.
+    """
+    return np.asarray(value) if _is_lazy(value) else value
+
+
+async def loaded(value: Any) -> Any:
+    """Return what `loaded_here` does, for a coroutine that must not be held up."""
+    if isinstance(value, Face) and isinstance(value._core, ArrayCore):
+        return await working_home(value.store).run(value._core.read)
+    if not _is_lazy(value):
+        return value
+
+    async def load() -> Any:
+        return np.asarray(value)
+
+    return await WORKERS.run(load)
+
+
+def loaded_data_here(options: ArrayOptions) -> ArrayOptions:
+    """Return options for an array with their ``data`` loaded."""
+    return {**options, "data": loaded_here(options["data"])} if "data" in options else options
+
+
+async def loaded_data(options: ArrayOptions) -> ArrayOptions:
+    """Return what `loaded_data_here` does, for a coroutine."""
+    return {**options, "data": await loaded(options["data"])} if "data" in options else options

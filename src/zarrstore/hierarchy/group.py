@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Unpack, overload
 
-from zarrstore.errors import KeyNotFoundError
+from zarrstore.chunks import Progress
+from zarrstore.errors import KeyNotFoundError, MetadataError
 from zarrstore.format.documents import GroupDocument
 from zarrstore.hierarchy.array import Array, AsyncArray
-from zarrstore.hierarchy.attributes import Attributes
-from zarrstore.hierarchy.core import ArrayCore, GroupCore
-from zarrstore.hierarchy.faces import AsyncFace, BlockingFace, Face
+from zarrstore.hierarchy.core import ArrayCore, GroupCore, NodeOrError
+from zarrstore.hierarchy.faces import (
+    AsyncFace,
+    BlockingFace,
+    Face,
+    loaded_data,
+    loaded_data_here,
+)
 from zarrstore.hierarchy.options import ArrayOptions
+from zarrstore.hierarchy.progress import reporting
 
 __all__ = ["AsyncGroup", "Group", "async_face", "blocking_face"]
 
@@ -32,7 +39,7 @@ class _GroupFacts(Face[GroupCore]):
         return KeyNotFoundError(f"no array or group {name!r} in {url}", store=url, key=name)
 
 
-def _drawn(root: str, nodes: list[tuple[int, str, ArrayCore | GroupCore]]) -> str:
+def _drawn(root: str, nodes: list[tuple[int, str, NodeOrError]]) -> str:
     """Draw nodes, given in order with their depth, as a tree of lines."""
     lines: list[str] = []
     open_below: set[int] = set()
@@ -40,9 +47,16 @@ def _drawn(root: str, nodes: list[tuple[int, str, ArrayCore | GroupCore]]) -> st
         bars = "".join("│   " if level in open_below else "    " for level in range(depth))
         elbow = "├── " if depth in open_below else "└── "
         open_below = {level for level in open_below if level < depth} | {depth}
-        facts = f" {node.spec.shape} {node.spec.dtype.name}" if isinstance(node, ArrayCore) else ""
-        lines.append(f"{bars}{elbow}{name}{facts}")
+        lines.append(f"{bars}{elbow}{name if name.isprintable() else repr(name)}{_facts(node)}")
     return "\n".join([root, *reversed(lines)])
+
+
+def _facts(node: NodeOrError) -> str:
+    if isinstance(node, ArrayCore):
+        return f" {node.spec.shape} {node.spec.dtype.name}"
+    if isinstance(node, MetadataError):
+        return f" (cannot be opened: {node.__cause__ or node})"
+    return ""
 
 
 class Group(_GroupFacts, BlockingFace[GroupCore]):
@@ -75,32 +89,42 @@ class Group(_GroupFacts, BlockingFace[GroupCore]):
         return default if node is None else blocking_face(node)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._drive(self._core.get, name) is not None
+        return isinstance(name, str) and self._drive(self._core.contains, name)
 
     def __delitem__(self, name: str) -> None:
-        if name not in self:
+        if not self._drive(self._core.delete, name):
             raise self._missing(name)
-        self._drive(self._core.delete, name)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._drive(self._core.members))
+        return iter(self.keys())
 
     def __len__(self) -> int:
-        return len(self._drive(self._core.members))
+        return len(self.keys())
 
     def keys(self) -> list[str]:
         """Return the names one level below, sorted."""
-        return list(self)
+        return self._drive(self._core.names)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.keys()
 
     def members(self) -> list[tuple[str, Array | Group]]:
         """Return the nodes one level below, with their names, sorted."""
         return [(name, blocking_face(node)) for name, node in self._drive(self._core.members)]
 
     def create_array(
-        self, name: str, *, overwrite: bool = False, **options: Unpack[ArrayOptions]
+        self,
+        name: str,
+        *,
+        overwrite: bool = False,
+        progress: Progress | bool | None = None,
+        **options: Unpack[ArrayOptions],
     ) -> Array:
         """Create an array below this group: see `zarrstore.create_array`."""
-        return Array(self._drive(self._core.create_array, name, options, overwrite))
+        options = loaded_data_here(options)
+        with reporting(progress, f"writing {name}") as callback:
+            core = self._drive(self._core.create_array, name, options, overwrite, callback)
+        return Array(core)
 
     def create_group(
         self,
@@ -111,21 +135,6 @@ class Group(_GroupFacts, BlockingFace[GroupCore]):
     ) -> Group:
         """Create a group below this group: see `zarrstore.create_group`."""
         return Group(self._drive(self._core.create_group, name, attributes, overwrite))
-
-    @property
-    def attrs(self) -> Attributes:
-        """The attributes, as a mapping that writes through."""
-        core = self._core
-        return Attributes(
-            lambda: core.document.attributes, self.update_attributes, self._put_attributes
-        )
-
-    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Merge attributes into the stored ones, in one write."""
-        self._drive(self._core.update_attributes, attributes)
-
-    def _put_attributes(self, attributes: Mapping[str, Any]) -> None:
-        self._drive(self._core.put_attributes, attributes)
 
     def tree(self) -> str:
         """Return everything below, drawn as a tree."""
@@ -169,27 +178,34 @@ class AsyncGroup(_GroupFacts, AsyncFace[GroupCore]):
 
     async def contains(self, name: str) -> bool:
         """Tell whether there is an array or group of a name."""
-        return await self._run(self._core.get, name) is not None
+        return await self._run(self._core.contains, name)
 
     async def delitem(self, name: str) -> None:
         """Delete an array or group and everything below it."""
-        if not await self.contains(name):
+        if not await self._run(self._core.delete, name):
             raise self._missing(name)
-        await self._run(self._core.delete, name)
 
     async def keys(self) -> list[str]:
         """Return the names one level below, sorted."""
-        return [name for name, _ in await self._run(self._core.members)]
+        return await self._run(self._core.names)
 
     async def members(self) -> list[tuple[str, AsyncArray | AsyncGroup]]:
         """Return the nodes one level below, with their names, sorted."""
         return [(name, async_face(node)) for name, node in await self._run(self._core.members)]
 
     async def create_array(
-        self, name: str, *, overwrite: bool = False, **options: Unpack[ArrayOptions]
+        self,
+        name: str,
+        *,
+        overwrite: bool = False,
+        progress: Progress | bool | None = None,
+        **options: Unpack[ArrayOptions],
     ) -> AsyncArray:
         """Create an array below this group: see `zarrstore.create_array`."""
-        return AsyncArray(await self._run(self._core.create_array, name, options, overwrite))
+        options = await loaded_data(options)
+        with reporting(progress, f"writing {name}") as callback:
+            core = await self._run(self._core.create_array, name, options, overwrite, callback)
+        return AsyncArray(core)
 
     async def create_group(
         self,
@@ -201,15 +217,6 @@ class AsyncGroup(_GroupFacts, AsyncFace[GroupCore]):
         """Create a group below this group: see `zarrstore.create_group`."""
         core = await self._run(self._core.create_group, name, attributes, overwrite)
         return AsyncGroup(core)
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """A copy of the attributes; `update_attributes` changes them."""
-        return dict(self._core.document.attributes)
-
-    async def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Merge attributes into the stored ones, in one write."""
-        await self._run(self._core.update_attributes, attributes)
 
     async def tree(self) -> str:
         """Return everything below, drawn as a tree."""

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from zarrstore.abc import Store
 from zarrstore.hierarchy import core
 from zarrstore.hierarchy.array import Array
+from zarrstore.hierarchy.faces import loaded_data_here
 from zarrstore.hierarchy.group import Group, blocking_face
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions
 from zarrstore.hierarchy.progress import reporting
@@ -123,6 +124,7 @@ def create_array(
     >>> array
     <Array memory://create/a/b shape=(2, 3) dtype=float32>
     """
+    options = loaded_data_here(options)
     made, owns = store_for(store, "a", storage_options)
     with reporting(progress, f"writing /{core.node_path(name)}") as callback:
         node = made._home.drive(
@@ -208,6 +210,7 @@ def open_array(
     >>> open_array(data, mode="r")[:]
     array([0, 0, 0], dtype=int8)
     """
+    options = loaded_data_here(options)
     made, owns = store_for(store, mode, storage_options)
     node = made._home.drive(core.open_array, made, core.node_path(path), mode, options)
     return blocking_face(node, owns_store=owns)
@@ -288,6 +291,7 @@ def open(
     >>> open({})
     <Group memory://...>
     """
+    options = loaded_data_here(options)
     made, owns = store_for(store, mode, storage_options)
     node = made._home.drive(core.open_any, made, core.node_path(path), mode, options)
     return blocking_face(node, owns_store=owns)
