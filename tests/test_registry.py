@@ -143,6 +143,15 @@ def test_pipelines_with_a_zip_in_another_store(tmp_path: Path) -> None:
         ("", "empty path"),
         ("data.n5", "N5"),
         ("memory://a/|zip:", "does not name a file"),
+        ("|zip:", "nothing before"),
+        ("x||zip:", "nothing before"),
+        ("file:/a", "did you mean 'file:///a'"),
+        ("file:a", "did you mean 'file://a'"),
+        ("memory:x", "did you mean 'memory://x'"),
+        ("S3:b/x", "did you mean 's3://b/x'"),
+        ("a://x", "unknown scheme 'a'"),
+        ("://x", "unknown scheme ''"),
+        ("a\0b", "NUL"),
         ("nothing://user:secret@host/x?token=abc", r"unknown scheme"),
     ],
 )
@@ -179,10 +188,55 @@ def test_a_missing_package_is_named_with_its_extra() -> None:
     assert "secret" not in done.stdout
 
 
+def test_what_a_string_means_does_not_hang_on_its_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url, shown in [
+        ("HTTP://h/x", "http://h/x"),
+        ("Memory://x/", "memory://x"),
+        ("memory://x//a/", "memory://x/a"),
+        (f"FILE://localhost{tmp_path}/a", f"file://{tmp_path}/a"),
+        ("a b#c?d/", f"file://{tmp_path}/a b#c?d"),
+        ("x.zip/", f"file://{tmp_path}/x.zip|zip:"),
+        ("x.zip|zip", f"file://{tmp_path}/x.zip|zip:"),
+        ("FILE://x.zip|ZIP:", f"file://{tmp_path}/x.zip|zip:"),
+    ]:
+        assert open_store(url).url == shown
+    assert open_store("x.zip|zip:/a/") == open_store("x.zip|zip:a")
+    assert open_store("x.zip|zip:a").url == f"file://{tmp_path}/x.zip|zip:a"
+
+
+def test_a_zip_behind_a_chain_is_not_a_local_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with zarrstore.open_group("x.zip", mode="w") as group:
+        group.create_array("a", data=[1, 2, 3])
+    fsspec.filesystem("memory").pipe_file("/chained/x.zip", Path("x.zip").read_bytes())
+    for chain in ("dir", "simplecache"):
+        array = zarrstore.open(f"{chain}::memory://chained/x.zip|zip:a", mode="r")
+        assert isinstance(array, zarrstore.Array)
+        assert array[...].tolist() == [1, 2, 3]
+    assert os.listdir() == ["x.zip"]
+
+
+def test_a_file_that_is_no_zip_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    for given in (tmp_path / "notes.txt", f"file://{tmp_path}/notes.txt"):
+        with pytest.raises(zarrstore.StoreURLError, match="is a file, and no zip file"):
+            open_store(given, mode="w")
+    assert (tmp_path / "notes.txt").read_text() == "hello"
+
+
 def test_storage_options_must_fit(tmp_path: Path) -> None:
     assert open_store(tmp_path / "a", storage_options={"durable": True}).durable  # type: ignore[attr-defined]
     with pytest.raises(TypeError, match=r"'anon'.*takes only durable"):
         open_store(tmp_path / "a", storage_options={"anon": True})
+    with pytest.raises(TypeError, match=r"'anon'.*memory takes none"):
+        open_store("memory://a", storage_options={"anon": True})
+    with pytest.raises(TypeError, match="are a mapping, not str"):
+        open_store(tmp_path / "a", storage_options="anon")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="storage_options go with a URL"):
         open_store({}, storage_options={"anon": True})
 

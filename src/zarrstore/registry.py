@@ -11,7 +11,7 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
@@ -49,6 +49,8 @@ class OpenRequest:
     @property
     def rest(self) -> str:
         """The URL without its scheme (``scheme://`` or ``name:``)."""
+        if self.below is not None:
+            return self.url.partition(":")[2]
         return re.sub(r"\A[\w+.-]+:(//)?", "", self.url)
 
     def open(self) -> Store:
@@ -62,7 +64,8 @@ Handler: TypeAlias = Callable[[OpenRequest], Store]
 
 _SCHEME = re.compile(r"\A(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://")
 _ADAPTER = re.compile(r"\A(?P<name>[A-Za-z][A-Za-z0-9+.-]*):")
-_ALMOST_URL = re.compile(r"\A(?P<scheme>[a-z][a-z0-9+.-]+):/(?!/)")
+_ALMOST_URL = re.compile(r"\A(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?!//|:)(?P<slash>/?)")
+_NO_PATH = re.compile(r"\A[^/\\]*://")
 
 _INSTALL = {
     "abfs": "azure",
@@ -89,27 +92,40 @@ def _open_memory(request: OpenRequest) -> Store:
         raise StoreURLError(
             f"{request.url!r} names no store: use 'memory://name', or None for a new one"
         )
+    _no_options(request, "memory")
     store: Store = _load("memory", "MemoryStore")(name=name, read_only=request.read_only)
     return _below(store, path)
 
 
 def _open_file(request: OpenRequest) -> Store:
-    return _open_path(request.rest, request)
+    return _open_path(_without_localhost(request.rest), request)
+
+
+def _without_localhost(path: str) -> str:
+    return path.removeprefix("localhost") if path.startswith("localhost/") else path
 
 
 def _open_path(path: str, request: OpenRequest) -> Store:
     """Open a local path: a zip file, or a directory."""
     if not path:
         raise StoreURLError(f"{request.url!r} has an empty path; use '.' for this directory")
+    if "\0" in path:
+        raise StoreURLError(f"{path!r} is no path: it has a NUL character")
     path = os.path.expanduser(path)
-    if path.rstrip("/").lower().endswith(".n5"):
+    named = path.rstrip("/")
+    if named.lower().endswith(".n5"):
         raise StoreURLError(
             f"{path!r} is an N5 container by its name, which is not supported; "
             "give LocalStore(path) for a Zarr directory of that name"
         )
-    if not os.path.isdir(path) and (path.lower().endswith(".zip") or _is_zip(path)):
-        _no_options(request, "a zip file")
-        return _open_zip_file(path, request.read_only)
+    if not os.path.isdir(path):
+        if named.lower().endswith(".zip") or _is_zip(named):
+            _no_options(request, "a zip file")
+            return _open_zip_file(named, request.read_only)
+        if os.path.isfile(named):
+            raise StoreURLError(
+                f"{named!r} is a file, and no zip file: a store is a directory or a zip file"
+            )
     durable = bool(request.storage_options.get("durable", False))
     _no_options(request, "a local directory", "durable")
     store: Store = _load("local", "LocalStore")(path, read_only=request.read_only, durable=durable)
@@ -147,9 +163,11 @@ def _open_fsspec(request: OpenRequest) -> Store:
 
 def _open_zip_adapter(request: OpenRequest) -> Store:
     below = request.below or OpenRequest("")
-    if below.below is None and (local := _local_path(below.url)) is not None:
+    if below.url and below.below is None and (local := _local_path(below.url)) is not None:
         _no_options(below, "a zip file")
         return _below(_open_zip_file(local, request.read_only), request.rest)
+    if not below.url:
+        raise StoreURLError(f"{redact('|' + request.url)!r} has nothing before the '|'")
     url, slash, key = below.url.rpartition("/")
     if not slash or not key or url.endswith("/"):
         raise StoreURLError(f"{redact(below.url)!r} before '|zip:' does not name a file")
@@ -159,14 +177,19 @@ def _open_zip_adapter(request: OpenRequest) -> Store:
 
 
 def _local_path(url: str) -> str | None:
+    if "::" in url:
+        return None
     scheme = _SCHEME.match(url)
     if scheme is None:
         return os.path.expanduser(url)
-    return url[scheme.end() :] if scheme["scheme"] == "file" else None
+    if scheme["scheme"].lower() != "file":
+        return None
+    return os.path.expanduser(_without_localhost(url[scheme.end() :]))
 
 
 def _below(store: Store, path: str) -> Store:
-    if not path.strip("/"):
+    path = path.strip("/")
+    if not path:
         return store
     view: Store = _load("wrappers.prefix", "PrefixStore")(store, path)
     return view
@@ -218,8 +241,11 @@ def _root(request: OpenRequest) -> Store:
     if "::" in request.url:
         return _open_fsspec(request)
     if found is None:
+        if _NO_PATH.match(request.url):
+            raise _unknown_scheme(request.url.partition("://")[0], redact(request.url))
         return _open_path(request.url, request)
     scheme = found["scheme"].lower()
+    request = replace(request, url=scheme + request.url[len(scheme) :])
     handler = _SCHEMES.get(scheme) or _plugin("zarrstore.stores", scheme)
     if handler is not None:
         return handler(request)
@@ -232,10 +258,7 @@ def _check_fsspec_scheme(scheme: str, shown: str) -> None:
     from fsspec.registry import registry as loaded
 
     if scheme not in loaded and scheme not in known_implementations:
-        raise StoreURLError(
-            f"unknown scheme {scheme!r} in {shown!r}; known are {', '.join(known_schemes())}; "
-            "a package adds one with an entry point of the group 'zarrstore.stores'"
-        )
+        raise _unknown_scheme(scheme, shown)
     try:
         get_filesystem_class(scheme)
     except ImportError as error:
@@ -247,9 +270,16 @@ def _check_fsspec_scheme(scheme: str, shown: str) -> None:
         raise StoreURLError(f"{shown!r} needs a package that is not installed: {advice}") from error
 
 
+def _unknown_scheme(scheme: str, shown: str) -> StoreURLError:
+    return StoreURLError(
+        f"unknown scheme {scheme!r} in {shown!r}; known are {', '.join(known_schemes())}; "
+        "a package adds one with an entry point of the group 'zarrstore.stores'"
+    )
+
+
 def _adapter(request: OpenRequest) -> Handler:
     found = _ADAPTER.match(request.url)
-    name = found["name"].lower() if found else request.url
+    name = (found["name"] if found else request.url).lower()
     handler = _ADAPTERS.get(name) or _plugin("zarrstore.adapters", name)
     if handler is None:
         raise StoreURLError(
@@ -262,11 +292,13 @@ def _adapter(request: OpenRequest) -> Handler:
 
 def _parse(url: str, read_only: bool, storage_options: Mapping[str, Any]) -> OpenRequest:
     almost = _ALMOST_URL.match(url)
-    if almost is not None and (almost["scheme"] in _SCHEMES or almost["scheme"] in _INSTALL):
-        scheme = almost["scheme"]
+    scheme = almost["scheme"].lower() if almost else ""
+    if almost is not None and (scheme in _SCHEMES or scheme in _INSTALL):
+        root = "/" if scheme == "file" and almost["slash"] else ""
         raise StoreURLError(
             f"{redact(url)!r} is neither a path nor a URL: did you mean "
-            f"{redact(scheme + '://' + url[almost.end() :])!r}?"
+            f"{redact(f'{scheme}://{root}{url[almost.end() :]}')!r}? "
+            "Give a pathlib.Path for a local name that begins so"
         )
     first, *adapters = url.split("|")
     request = OpenRequest(first, read_only, storage_options)
@@ -302,6 +334,8 @@ def make_store(
     TypeError
         If the object is of no kind that is accepted.
     """
+    if storage_options is not None and not isinstance(storage_options, Mapping):
+        raise TypeError(f"storage_options are a mapping, not {type(storage_options).__name__}")
     if isinstance(store_like, os.PathLike) and not hasattr(store_like, "storage_options"):
         store_like = os.fspath(store_like)
         if isinstance(store_like, str):

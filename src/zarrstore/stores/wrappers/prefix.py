@@ -10,6 +10,7 @@ from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ConflictError
 from zarrstore.keys import check_prefix
 from zarrstore.operations import Absent
+from zarrstore.redaction import join_url
 from zarrstore.stores.wrappers.base import WrapperStore
 
 __all__ = ["PrefixStore"]
@@ -44,7 +45,7 @@ class PrefixStore(WrapperStore):
 
     @property
     def url(self) -> str:
-        return f"{self._inner.url.rstrip('/')}/{self._prefix}".rstrip("/")
+        return join_url(self._inner.url, self._prefix.rstrip("/"))
 
     def _location(self) -> dict[str, Any]:
         return {"store": self._inner, "prefix": self._prefix}
