@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 import zarrstore
 
@@ -24,12 +24,11 @@ CROP = (slice(300, 428), slice(500, 628))
 console = Console()
 
 
-def copy_to(target: Any, photograph: np.ndarray, table: Table) -> None:
+def copy_to(kind: str, target: Any, photograph: np.ndarray, table: Table) -> None:
     """Write the photograph to a store, read it and a crop of it back, and check every value."""
-    shown = target if isinstance(target, str) else "a dict"
-    console.print(f"[bold]{shown}[/bold]")
+    shown = repr(target)
+    console.print(f"\n[bold]{kind}[/bold] zarrstore.open_group({shown})", highlight=False)
     with zarrstore.open_group(target) as group:
-        started = time.perf_counter()
         array = group.create_array(
             "rgb",
             shape=photograph.shape,
@@ -38,19 +37,19 @@ def copy_to(target: Any, photograph: np.ndarray, table: Table) -> None:
             attributes={"title": "Hubble Deep Field", "credit": "NASA/ESA"},
             overwrite=True,
         )
+        started = time.perf_counter()
         array.write(..., photograph, progress=True)
         written = time.perf_counter()
         whole = array.read(progress=True)
         read = time.perf_counter()
         crop = array[CROP]
         cropped = time.perf_counter()
-        console.print(group.tree(), highlight=False)
         stored = group.store.sync.getsize_prefix("rgb")
 
     if not (np.array_equal(whole, photograph) and np.array_equal(crop, photograph[CROP])):
         raise SystemExit(f"the values read from {shown} differ from those written")
     table.add_row(
-        shown,
+        kind,
         f"{1e3 * (written - started):.1f}",
         f"{1e3 * (read - written):.1f}",
         f"{1e3 * (cropped - read):.1f}",
@@ -67,20 +66,22 @@ def main() -> None:
 
     with np.load(PHOTOGRAPH) as arrays:
         photograph = arrays["rgb"]
-    console.print(f"a photograph of {photograph.shape}, {photograph.dtype}")
+    console.print(f"the Hubble Deep Field: {photograph.shape}, {photograph.dtype}", highlight=False)
 
     with contextlib.ExitStack() as stack:
         folder = arguments.keep or stack.enter_context(tempfile.TemporaryDirectory())
-        targets = [
-            f"{folder}/hubble.zarr",  # a directory
-            f"{folder}/hubble.zip",  # one file
-            {},  # a dict of this program
-            "dir::memory://hubble.zarr",  # a remote store: fsspec's in-memory filesystem
-            *arguments.url,
-        ]
-        table = Table("store", "write, ms", "read, ms", "crop, ms", "size")
-        for target in targets:
-            copy_to(target, photograph, table)
+        targets = {
+            "a directory": f"{folder}/hubble.zarr",
+            "a zip file": f"{folder}/hubble.zip",
+            "a dict": {},
+            "fsspec (as for S3 ...)": "dir::memory://hubble.zarr",
+            **{url: url for url in arguments.url},
+        }
+        numbers = [Column(name, justify="right") for name in ("write", "read", "crop", "size")]
+        table = Table("store", *numbers, title="milliseconds, and bytes stored of those given")
+        for kind, target in targets.items():
+            copy_to(kind, target, photograph, table)
+    console.print()
     console.print(table)
     console.print("[green]every value is equal[/green]")
 
