@@ -33,8 +33,16 @@ class ConformanceError(AssertionError):
 class Result:
     """What came of one behaviour.
 
-    ``status`` is ``"passed"``, ``"failed"`` or ``"not applicable"``; ``reason`` says why in one
-    line, and ``details`` with the operations that led there.
+    Attributes
+    ----------
+    behaviour : Behaviour
+    status : {"passed", "failed", "not applicable"}
+    reason : str
+        Why, in one line.
+    details : str
+        Of a failure: the rule, the store, and the operations that led there.
+    seconds : float
+        How long it took.
     """
 
     behaviour: Behaviour
@@ -51,7 +59,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of checking a store; ``str(report)`` is a table of it."""
+    """What came of checking a store; ``str(report)`` is a table of it.
+
+    ``report[name]`` is the result of one behaviour.
+
+    Attributes
+    ----------
+    store : str
+        The class of the store, with its module.
+    results : tuple of Result
+        One for each behaviour, in the order in which they were checked.
+    """
 
     store: str
     results: tuple[Result, ...]
