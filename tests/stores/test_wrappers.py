@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from zarrstore import operations
+from zarrstore import listable, operations, readable, writable
 from zarrstore.abc import ABSENT, RangeByteRequest, Store
 from zarrstore.errors import ConflictError, InvalidKeyError, ReadOnlyError, StoreClosedError
 from zarrstore.listable import Listable
@@ -26,9 +26,10 @@ from zarrstore.stores.wrappers.prefix import PrefixStore
 
 
 def hooks() -> dict[str, inspect.Signature]:
-    """Every hook of `zarrstore.operations`: abstract, or ``NotImplemented`` by default."""
+    """Every hook of a store: abstract, or ``NotImplemented`` by default."""
     found = {}
-    for node in ast.walk(ast.parse(inspect.getsource(operations))):
+    sources = [inspect.getsource(module) for module in (readable, writable, listable)]
+    for node in ast.walk(ast.parse("\n".join(sources))):
         if not isinstance(node, ast.FunctionDef) or not node.name.startswith("_"):
             continue
         last = node.body[-1]
