@@ -20,6 +20,7 @@ FLOORS = [
         "forks",
         "budgets",
         "runtime",
+        "fan_out",
         "listing",
         "operations",
         "readable",
@@ -37,6 +38,7 @@ TOP = len(FLOORS)
 MAY_IMPORT_ASYNCIO = (
     "zarrstore.runtime",
     "zarrstore.budgets",
+    "zarrstore.fan_out",
     "zarrstore.compute",
     "zarrstore.stores.remote",
     "zarrstore.stores._remote",

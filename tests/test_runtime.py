@@ -21,6 +21,7 @@ import pytest
 import trio
 
 from zarrstore.abc import BlockingStore, Store
+from zarrstore.fan_out import map_bounded
 from zarrstore.runtime import (
     CALLER,
     WORKERS,
@@ -31,7 +32,6 @@ from zarrstore.runtime import (
     io_loop_home,
     is_inline,
     limits,
-    map_bounded,
 )
 
 HOMES = {"caller": CALLER, "workers": WORKERS, "loop": io_loop_home}
@@ -75,7 +75,7 @@ def ctrl_c():
 
 
 def script(code: str, *options: str) -> str:
-    header = "import asyncio, os, threading, time\nfrom zarrstore import runtime\n"
+    header = "import asyncio, os, threading, time\nfrom zarrstore import fan_out, runtime\n"
     done = subprocess.run(
         [sys.executable, *options, "-c", header + textwrap.dedent(code)],
         capture_output=True,
@@ -435,10 +435,10 @@ class TestMapBounded:
                 time.sleep(0.002)
                 return n
             async def branch(n):
-                return sum(await runtime.map_bounded(leaf, range(4)))
+                return sum(await fan_out.map_bounded(leaf, range(4)))
             async def tree(n):
-                return sum(await runtime.map_bounded(branch, range(4)))
-            print(runtime.drive_inline(runtime.map_bounded, tree, range(4)))
+                return sum(await fan_out.map_bounded(branch, range(4)))
+            print(runtime.drive_inline(fan_out.map_bounded, tree, range(4)))
             async def main():
                 return await asyncio.gather(
                     *[runtime.WORKERS.run(tree, 0) for _ in range(6)]
@@ -633,7 +633,7 @@ FORK = """
         assert runtime.io_loop_home.drive(add, 1, 2) == 3
         assert asyncio.run(runtime.io_loop_home.run(add, 1, 2)) == 3
         assert asyncio.run(runtime.WORKERS.run(inline(1, 2))) == 3
-        assert runtime.drive_inline(runtime.map_bounded, lambda n: inline(n, 1)(), range(6))[5] == 6
+        assert runtime.drive_inline(fan_out.map_bounded, lambda n: inline(n, 1)(), range(6))[5] == 6
 
     def fork():
         pid = os.fork()

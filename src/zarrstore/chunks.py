@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -20,11 +21,12 @@ import numpy as np
 from zarrstore.abc import Capability, Store
 from zarrstore.compute import compute, cores
 from zarrstore.errors import CorruptDataError
+from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import ArraySpec
 from zarrstore.format.codecs.pipeline import flat_bytes
 from zarrstore.format.indexing import BasicSelection, ChunkPart
 from zarrstore.operations import Buffer
-from zarrstore.runtime import is_inline, limits, map_bounded
+from zarrstore.runtime import is_inline, limits
 
 __all__ = ["Progress", "read_chunks", "write_chunks"]
 
@@ -95,16 +97,17 @@ class _Mover(ABC):
 
     async def run(self) -> None:
         """Move everything."""
-        parts = list(self._selection.parts(self._spec.grid))
-        self._total = len(parts)
+        parts = self._selection.parts(self._spec.grid)
+        self._total = self._selection.count_parts(self._spec.grid)
         size = 1
         if self._inline:
             share = -(-self._total // cores())
             fitting = _BATCH_BYTES // max(1, self._spec.pipeline.nbytes)
             size = max(1, min(_BATCH_CHUNKS, fitting, share))
-        batches = [parts[first : first + size] for first in range(0, self._total, size)]
+        batches = iter(lambda: list(islice(parts, size)), [])
         limit = cores() if self._inline else limits.requests
-        await map_bounded(self._move_and_tell, batches, limit=limit)
+        count = -(-self._total // size)
+        await each_bounded(self._move_and_tell, batches, count=count, limit=limit)
 
     async def _move_and_tell(self, parts: Sequence[ChunkPart]) -> None:
         if self._inline:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from zarrstore.fan_out import map_bounded
 from zarrstore.keys import check_prefix
 from zarrstore.listing import Listing
 from zarrstore.operations import Capability, Maybe, operation
 from zarrstore.readable import Readable
-from zarrstore.runtime import map_bounded
 from zarrstore.writable import Writable
 
 __all__ = ["Listable"]

@@ -14,6 +14,7 @@ from zarrstore.byte_range import (
     resolve,
 )
 from zarrstore.errors import KeyNotFoundError
+from zarrstore.fan_out import map_bounded
 from zarrstore.keys import check_key
 from zarrstore.operations import (
     Buffer,
@@ -24,7 +25,6 @@ from zarrstore.operations import (
     Stat,
     operation,
 )
-from zarrstore.runtime import map_bounded
 
 __all__ = ["Readable"]
 

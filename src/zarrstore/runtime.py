@@ -21,12 +21,11 @@ from __future__ import annotations
 import contextvars
 import os
 import threading
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from zarrstore.budgets import Limits, limits, pool, positive, run_in_worker
+from zarrstore.budgets import Limits, limits, pool, run_in_worker
 from zarrstore.forks import ForkSafeLock, PerProcess
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ __all__ = [
     "io_loop_home",
     "is_inline",
     "limits",
-    "map_bounded",
     "run_in_worker",
 ]
 
@@ -351,114 +349,6 @@ class _IOThread:
 _io_thread = _IOThread()
 io_loop_home = LoopHome(_io_thread.loop)
 """The home of an asynchronous store that brings no loop of its own."""
-
-
-async def map_bounded(
-    function: Callable[[T], Awaitable[R]],
-    items: Iterable[T],
-    *,
-    limit: int | None = None,
-) -> list[R]:
-    """Apply a coroutine function to many items, several at a time; results in order.
-
-    On an I/O loop the calls run concurrently, at most ``limit`` at once. Inline they run one
-    after the other in the caller's thread, and as soon as that has taken longer than a few
-    small reads would, worker threads help: small work never leaves the caller's thread.
-
-    Parameters
-    ----------
-    function : coroutine function
-    items : iterable
-    limit : int, optional
-        At most so many at once; by default `limits.requests` on a loop, `limits.threads`
-        inline.
-
-    Returns
-    -------
-    list
-        The results, in the order of the items.
-
-    Raises
-    ------
-    Exception
-        The first error; what was not started is not, and what was under way has ended.
-    """
-    if limit is not None:
-        positive("limit", limit)
-    if _thread.inline:
-        return _map_inline(function, list(items), limit or limits.threads)
-    return await _map_loop(function, list(items), limit or limits.requests)
-
-
-async def _map_loop(
-    function: Callable[[T], Awaitable[R]], items: Sequence[T], limit: int
-) -> list[R]:
-    import asyncio
-
-    if len(items) <= 1:
-        return [await function(item) for item in items]
-    results: list[Any] = [None] * len(items)
-    numbered = iter(enumerate(items))
-
-    async def work() -> None:
-        for index, item in numbered:
-            results[index] = await function(item)
-
-    tasks = [asyncio.ensure_future(work()) for _ in range(min(limit, len(items)))]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return results
-
-
-_LONGER_THAN_SMALL_WORK = 0.002
-
-
-def _map_inline(  # noqa: C901
-    function: Callable[[T], Awaitable[R]], items: Sequence[T], limit: int
-) -> list[R]:
-    results: list[Any] = [None] * len(items)
-    numbered = iter(range(len(items)))
-    taking = threading.Lock()
-    errors: list[BaseException] = []
-
-    async def call(item: T) -> R:
-        return await function(item)
-
-    def work(until: float | None = None) -> bool:
-        """Work until the items or the time run out; tell whether the items did."""
-        try:
-            while not errors:
-                with taking:
-                    index = next(numbered, None)
-                if index is None:
-                    return True
-                results[index] = drive_inline(call, items[index])
-                if until is not None and time.perf_counter() > until:
-                    return False
-        except BaseException as error:
-            errors.append(error)
-            raise
-        return True
-
-    if work(time.perf_counter() + _LONGER_THAN_SMALL_WORK) or limit < 2:
-        work()
-        return results
-    helpers = [pool.submit(work) for _ in range(min(limit, len(items)) - 1)]
-    try:
-        with suppress(Exception):  # raised below, unless another was first
-            work()
-    finally:
-        # a helper that has not started by now is not needed: never wait for a free thread
-        for helper in helpers:
-            if not helper.cancel():
-                helper.exception()
-    if errors:
-        raise errors[0]
-    return results
 
 
 def _after_fork_in_child() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from zarrstore.errors import ConflictError
+from zarrstore.fan_out import map_bounded
 from zarrstore.keys import check_key
 from zarrstore.operations import (
     ABSENT,
@@ -16,7 +17,6 @@ from zarrstore.operations import (
     Version,
     operation,
 )
-from zarrstore.runtime import map_bounded
 
 __all__ = ["Writable"]
 

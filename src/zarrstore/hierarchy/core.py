@@ -16,6 +16,7 @@ from zarrstore.errors import (
     NodeNotFoundError,
     ReadOnlyError,
 )
+from zarrstore.fan_out import map_bounded
 from zarrstore.format.array_spec import ArraySpec, compile_spec
 from zarrstore.format.documents import (
     METADATA_KEY,
@@ -30,7 +31,6 @@ from zarrstore.hierarchy.nodes import NodeCore, not_found, read_document
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions, array_document
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
-from zarrstore.runtime import map_bounded
 
 __all__ = [
     "ArrayCore",
@@ -253,6 +253,7 @@ async def open_node(store: Store, path: str) -> ArrayCore | GroupCore | None:
     """Return the array or group at a path, or ``None`` if there is none."""
     document = await read_document(store, path)
     if document is None:
+        await _refuse_version_2(store, path)
         return None
     if isinstance(document, GroupDocument):
         return GroupCore(store, path, document)
@@ -266,6 +267,18 @@ async def open_node(store: Store, path: str) -> ArrayCore | GroupCore | None:
     return ArrayCore(store, path, document, spec)
 
 
+async def _refuse_version_2(store: Store, path: str) -> None:
+    """Raise if there is an array or group of Zarr v2, rather than write another over it."""
+    for name in (".zarray", ".zgroup"):
+        if await store.exists(join(path, name)):
+            raise MetadataError(
+                f"{join_url(store.url, path)} is of Zarr v2 ({name}), and only Zarr v3 is read "
+                "and written here; convert it with zarr-python, or use another path",
+                store=store.url,
+                key=join(path, name),
+            )
+
+
 async def _create(store: Store, path: str, document: Document, overwrite: bool) -> None:
     """Write the document of a new node, and of the groups above it that are missing."""
     data = encode(document)
@@ -276,7 +289,9 @@ async def _create(store: Store, path: str, document: Document, overwrite: bool) 
     if overwrite:
         await store.delete_dir(path)
         await store.set(key, data)
-    elif Capability.CREATE_EXCLUSIVE in store.capabilities:
+        return
+    await _refuse_version_2(store, path)
+    if Capability.CREATE_EXCLUSIVE in store.capabilities:
         if not await store.set_if_not_exists(key, data):
             raise _exists(store, path)
     else:
@@ -296,6 +311,7 @@ async def _create_parent(store: Store, path: str) -> None:
             key=path,
         )
     if document is None:
+        await _refuse_version_2(store, path)
         data = encode(GroupDocument(zarr_format=3, node_type="group"))
         if Capability.CREATE_EXCLUSIVE in store.capabilities:
             await store.set_if_not_exists(key, data)

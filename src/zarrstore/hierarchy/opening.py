@@ -13,6 +13,7 @@ from zarrstore.hierarchy.group import Group, blocking_face
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions
 from zarrstore.hierarchy.progress import reporting
 from zarrstore.registry import StoreLike, make_store
+from zarrstore.sync import SyncStore
 
 __all__ = [
     "create_array",
@@ -31,7 +32,7 @@ def store_for(
     """Return the store for a mode, and whether it was made here rather than given."""
     core.check_mode(mode)
     made = make_store(store, read_only=mode == "r", storage_options=storage_options)
-    return made, not isinstance(store, Store)
+    return made, not isinstance(store, Store | SyncStore)
 
 
 def open_store(

@@ -8,8 +8,8 @@ from typing import Any
 
 from zarrstore.byte_range import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarrstore.errors import UnsupportedOperationError
+from zarrstore.fan_out import map_bounded
 from zarrstore.operations import Absent, Capability, Stat, Version
-from zarrstore.runtime import map_bounded
 from zarrstore.stores._remote.base import (
     Files,
     Report,

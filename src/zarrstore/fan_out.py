@@ -1,0 +1,160 @@
+"""Doing something to many items, several at a time: `map_bounded`, `each_bounded`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from zarrstore.budgets import limits, positive, run_in_worker
+from zarrstore.runtime import drive_inline, is_inline
+
+__all__ = ["each_bounded", "map_bounded"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def map_bounded(
+    function: Callable[[T], Awaitable[R]], items: Iterable[T], *, limit: int | None = None
+) -> list[R]:
+    """Apply a coroutine function to many items, several at a time; results in order.
+
+    Parameters
+    ----------
+    function : coroutine function
+    items : iterable
+    limit : int, optional
+        As in `each_bounded`.
+
+    Returns
+    -------
+    list
+        The results, in the order of the items.
+
+    Raises
+    ------
+    Exception
+        The first error; what was not started is not, and what was under way has ended.
+    """
+    given = list(items)
+    results: list[Any] = [None] * len(given)
+
+    async def one(index: int) -> None:
+        results[index] = await function(given[index])
+
+    await each_bounded(one, range(len(given)), count=len(given), limit=limit)
+    return results
+
+
+async def each_bounded(
+    function: Callable[[T], Awaitable[object]],
+    items: Iterable[T],
+    *,
+    count: int,
+    limit: int | None = None,
+) -> None:
+    """Apply a coroutine function to many items, several at a time.
+
+    On an I/O loop the calls run concurrently, at most ``limit`` at once. Inline they run one
+    after the other in the caller's thread, and as soon as that has taken longer than a few
+    small reads would, worker threads help: small work never leaves the caller's thread.
+
+    Parameters
+    ----------
+    function : coroutine function
+    items : iterable
+        Taken one by one, so it may be long, and may be made meanwhile.
+    count : int
+        How many items there are.
+    limit : int, optional
+        At most so many at once; by default `limits.requests` on a loop, `limits.threads`
+        inline.
+
+    Raises
+    ------
+    Exception
+        The first error; what was not started is not, and what was under way has ended.
+    """
+    if limit is not None:
+        positive("limit", limit)
+    if is_inline():
+        _each_inline(function, iter(items), min(count, limit or limits.threads))
+    else:
+        await _each_loop(function, iter(items), min(count, limit or limits.requests))
+
+
+async def _each_loop(
+    function: Callable[[T], Awaitable[object]], items: Iterator[T], workers: int
+) -> None:
+    import asyncio
+
+    async def work() -> None:
+        for item in items:
+            await function(item)
+
+    if workers <= 1:
+        await work()
+        return
+    tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+_LONGER_THAN_SMALL_WORK = 0.002
+_END = object()
+
+
+class _Shared(Generic[T]):
+    """Items that several threads take from, until one of them fails."""
+
+    def __init__(self, function: Callable[[T], Awaitable[object]], items: Iterator[T]) -> None:
+        self._function = function
+        self._items = items
+        self._taking = threading.Lock()
+        self.errors: list[BaseException] = []
+
+    async def _call(self, item: T) -> None:
+        await self._function(item)
+
+    def work(self, until: float | None = None) -> bool:
+        """Work until the items or the time run out; tell whether the items did."""
+        try:
+            while not self.errors:
+                with self._taking:
+                    item: Any = next(self._items, _END)
+                if item is _END:
+                    return True
+                drive_inline(self._call, item)
+                if until is not None and time.perf_counter() > until:
+                    return False
+        except BaseException as error:
+            self.errors.append(error)
+            raise
+        return True
+
+
+def _each_inline(
+    function: Callable[[T], Awaitable[object]], items: Iterator[T], workers: int
+) -> None:
+    shared = _Shared(function, items)
+    if shared.work(time.perf_counter() + _LONGER_THAN_SMALL_WORK) or workers < 2:
+        shared.work()
+        return
+    helpers = [run_in_worker(shared.work) for _ in range(workers - 1)]
+    try:
+        with suppress(Exception):  # raised below, unless another was first
+            shared.work()
+    finally:
+        # a helper that has not started by now is not needed: never wait for a free thread
+        for helper in helpers:
+            if not helper.cancel():
+                helper.exception()
+    if shared.errors:
+        raise shared.errors[0]
