@@ -10,6 +10,14 @@
 True
 """
 
+from importlib.util import find_spec as _find_spec
+
+_missing = [name for name in ("hypothesis", "trio") if _find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f"zarrstore_testing needs {' and '.join(_missing)}: pip install 'zarrstore[testing]'"
+    )
+
 from zarrstore_testing.behaviour import Behaviour, Options
 from zarrstore_testing.contract import registry
 from zarrstore_testing.running import ConformanceError, Report, Result, check_store
