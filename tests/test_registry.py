@@ -16,7 +16,7 @@ import pytest
 
 import zarrstore
 from zarrstore import aio, open_store
-from zarrstore.registry import known_adapters, known_schemes, make_store
+from zarrstore.registry import OpenRequest, known_adapters, known_schemes, make_store
 
 
 def test_paths_and_file_urls_are_local_stores(tmp_path: Path) -> None:
@@ -326,3 +326,11 @@ def test_a_scheme_that_two_packages_register_is_an_error(
 def test_make_store_does_no_io(tmp_path: Path) -> None:
     assert make_store(tmp_path / "missing", read_only=True).read_only
     assert os.listdir(tmp_path) == []
+
+
+def test_what_a_handler_is_given_shows_no_credentials() -> None:
+    below = OpenRequest("s3://me:secret@bucket/x.zip", False, {"key": "hidden"})
+    shown = repr(OpenRequest("zip:a", True, {"token": "hidden"}, below))
+    assert "secret" not in shown
+    assert "hidden" not in shown
+    assert "s3://***@bucket/x.zip" in shown

@@ -140,10 +140,7 @@ class Store(Listable):
             return
         self._closed = True
         if self._view_of is None:
-            if self._home.here():
-                await self._close_now()
-            else:
-                await self._home.run(self._close_now)
+            await self._home.run(self._close_now)
 
     async def _close_now(self) -> None:
         result = self._close()

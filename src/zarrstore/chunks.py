@@ -12,7 +12,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -109,6 +109,10 @@ class _Mover(ABC):
         count = -(-self._total // size)
         await each_bounded(self._move_and_tell, batches, count=count, limit=limit)
 
+    def _in_store(self, parts: Sequence[ChunkPart]) -> AbstractContextManager[None]:
+        """Return what is entered to use the store for some parts."""
+        return self._turns.take(len(parts)) if self._inline else nullcontext()
+
     async def _move_and_tell(self, parts: Sequence[ChunkPart]) -> None:
         if self._inline:
             await self._move(parts)
@@ -140,17 +144,14 @@ class _Reader(_Mover):
 
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
         keys = [self._key(part) for part in parts]
-        if self._inline:
-            with self._turns.take(len(parts)):
-                found = [await self._fetch(*item) for item in zip(parts, keys, strict=True)]
-        else:
-            found = [await self._store.get(key) for key in keys]
+        with self._in_store(parts):
+            found = [await self._fetch(*item) for item in zip(parts, keys, strict=True)]
         await compute(self._place_all, parts, keys, found)
 
     async def _fetch(self, part: ChunkPart, key: str) -> Any:
         """Return the bytes of a chunk, or read them to where they belong."""
         pipeline = self._spec.pipeline
-        if pipeline.is_raw and part.fills_chunk:
+        if self._inline and pipeline.is_raw and part.fills_chunk:
             target = self._out[part.outside]
             if target.flags.c_contiguous and target.dtype == pipeline.dtype:
                 size = await self._store.get_into(key, flat_bytes(target))
@@ -206,7 +207,7 @@ class _Writer(_Mover):
             for part, key in zip(parts, keys, strict=True)
         ]
         encoded = await compute(self._encode_all, parts, keys, old)
-        with self._turns.take(len(parts)) if self._inline else nullcontext():
+        with self._in_store(parts):
             for key, data in zip(keys, encoded, strict=True):
                 if data is None:
                     await store.delete(key)

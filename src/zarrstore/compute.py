@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarrstore.runtime import is_inline, run_in_worker
@@ -26,33 +27,39 @@ def cores() -> int:
 
 
 class _Job:
-    """A call, and the future of the loop that waits for it."""
+    """A call, and the event of the loop that waits for its end."""
 
-    __slots__ = ("args", "ended", "error", "function", "result", "started", "turn")
+    __slots__ = ("args", "ended", "error", "function", "loop", "result", "started")
 
     def __init__(
-        self, turn: asyncio.Future[None], function: Callable[..., Any], args: tuple[Any, ...]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ended: asyncio.Event,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
     ) -> None:
-        self.turn = turn
+        self.loop = loop
+        self.ended = ended
         self.function = function
         self.args = args
         self.result: Any = None
         self.error: BaseException | None = None
         self.started = False
-        self.ended = False
 
     def run(self) -> None:
         try:
             self.result = self.function(*self.args)
         except BaseException as error:  # noqa: BLE001 - passed on to who waits
             self.error = error
-        self.ended = True
 
 
 class _Batches:
     """Jobs in worker threads, as many threads as cores, each taking a batch at a time."""
 
     def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._workers = 0
@@ -88,18 +95,15 @@ class _Batches:
             loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
             for job in batch:
                 job.run()
-                loops.setdefault(job.turn.get_loop(), []).append(job)
+                loops.setdefault(job.loop, []).append(job)
             for loop, jobs in loops.items():
-                try:
+                with suppress(RuntimeError):  # that loop is closed, and who waited with it
                     loop.call_soon_threadsafe(_tell, jobs)
-                except RuntimeError:  # that loop is closed, and who waited with it
-                    continue
 
 
 def _tell(jobs: list[_Job]) -> None:
     for job in jobs:
-        if not job.turn.done():
-            job.turn.set_result(None)
+        job.ended.set()
 
 
 _batches = _Batches()
@@ -115,18 +119,15 @@ async def compute(function: Callable[..., T], *args: Any) -> T:
         return function(*args)
     import asyncio
 
-    loop = asyncio.get_running_loop()
-    job = _Job(loop.create_future(), function, args)
+    job = _Job(asyncio.get_running_loop(), asyncio.Event(), function, args)
     _batches.add(job)
     try:
-        await job.turn
+        await job.ended.wait()
     except asyncio.CancelledError:
         if not _batches.remove(job):
-            while not job.ended:
-                try:
-                    await asyncio.sleep(0.001)
-                except asyncio.CancelledError:
-                    continue
+            while not job.ended.is_set():
+                with suppress(asyncio.CancelledError):
+                    await job.ended.wait()
         raise
     if job.error is not None:
         raise job.error
@@ -135,7 +136,7 @@ async def compute(function: Callable[..., T], *args: Any) -> T:
 
 
 def _after_fork_in_child() -> None:
-    _batches.__init__()  # type: ignore[misc]
+    _batches._renew()
 
 
 if hasattr(os, "register_at_fork"):

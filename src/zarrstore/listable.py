@@ -8,7 +8,7 @@ from typing import Any
 from zarrstore.fan_out import map_bounded
 from zarrstore.keys import check_prefix
 from zarrstore.listing import Listing
-from zarrstore.operations import Capability, Maybe, operation
+from zarrstore.operations import Capability, MaybeAwaitable, operation
 from zarrstore.readable import Readable
 from zarrstore.writable import Writable
 
@@ -36,15 +36,15 @@ class Listable(Readable, Writable):
         """Yield the names one level below a prefix, keys and prefixes alike, each once."""
         return NotImplemented
 
-    def _is_empty(self, prefix: str) -> Maybe[Any]:
+    def _is_empty(self, prefix: str) -> MaybeAwaitable[Any]:
         """Tell whether no key starts with a prefix."""
         return NotImplemented
 
-    def _delete_dir(self, prefix: str) -> Maybe[Any]:
+    def _delete_dir(self, prefix: str) -> MaybeAwaitable[Any]:
         """Delete every key that starts with a prefix."""
         return NotImplemented
 
-    def _getsize_prefix(self, prefix: str) -> Maybe[Any]:
+    def _getsize_prefix(self, prefix: str) -> MaybeAwaitable[Any]:
         """Return the sum of the sizes of all keys that start with a prefix."""
         return NotImplemented
 

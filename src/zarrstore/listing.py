@@ -64,11 +64,7 @@ class Listing(AsyncIterator[str]):
     async def next_batch(self) -> list[str]:
         """Return some more keys; an empty list at the end."""
         while not self._done:
-            if self._home.here():
-                batch = await self._fetch()
-            else:
-                batch = await self._home.run(self._fetch)
-            if batch:
+            if batch := await self._home.run(self._fetch):
                 return batch
         return []
 
@@ -111,10 +107,7 @@ class Listing(AsyncIterator[str]):
         self._ready = iter(())
         if self._source is None:
             return
-        if self._home.here():
-            await self._release()
-        else:
-            await self._home.run(self._release)
+        await self._home.run(self._release)
 
     async def _release(self) -> None:
         source, self._source = self._source, iter(())

@@ -27,7 +27,7 @@ __all__ = [
     "Absent",
     "Buffer",
     "Capability",
-    "Maybe",
+    "MaybeAwaitable",
     "Operations",
     "Request",
     "Stat",
@@ -48,7 +48,7 @@ Version: TypeAlias = str
 Request: TypeAlias = str | tuple[str, ByteRequest | None]
 """A key, or a key with a byte range."""
 
-Maybe: TypeAlias = T | Awaitable[T]
+MaybeAwaitable: TypeAlias = T | Awaitable[T]
 """What a hook returns: a plain value where it blocks, an awaitable where it is async."""
 
 
@@ -214,12 +214,12 @@ class Operations(ABC):
                 key=key,
             )
 
-    def _value(self, value: object) -> Buffer:
+    def _value(self, value: Any) -> Buffer:
         """Return a value as bytes (or a flat view of them), or raise `TypeError`."""
         if type(value) is bytes:
             return value
         try:
-            view = memoryview(value)  # type: ignore[arg-type]
+            view = memoryview(value)
         except (TypeError, ValueError):
             view = None
         if view is None or not view.c_contiguous:

@@ -19,7 +19,7 @@ from zarrstore.keys import check_key
 from zarrstore.operations import (
     Buffer,
     Capability,
-    Maybe,
+    MaybeAwaitable,
     Operations,
     Request,
     Stat,
@@ -33,30 +33,32 @@ class Readable(Operations):
     """Reading values."""
 
     @abstractmethod
-    def _get(self, key: str) -> Maybe[Any]:
+    def _get(self, key: str) -> MaybeAwaitable[Any]:
         """Return the whole value as a bytes-like object, or ``None`` if there is no such key."""
 
-    def _get_range(self, key: str, byte_range: ByteRequest) -> Maybe[Any]:
+    def _get_range(self, key: str, byte_range: ByteRequest) -> MaybeAwaitable[Any]:
         """Return a part of a value, clamped as in `zarrstore.byte_range`, or ``None``."""
         return NotImplemented
 
-    def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> Maybe[Any]:
+    def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> MaybeAwaitable[Any]:
         """Return a list of parts of one value, or ``None`` if there is no such key."""
         return NotImplemented
 
-    def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> Maybe[Any]:
+    def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> MaybeAwaitable[Any]:
         """Return a list of values (or parts), ``None`` where there is no such key."""
         return NotImplemented
 
-    def _get_into(self, key: str, buffer: memoryview, byte_range: ByteRequest | None) -> Maybe[Any]:
+    def _get_into(
+        self, key: str, buffer: memoryview, byte_range: ByteRequest | None
+    ) -> MaybeAwaitable[Any]:
         """Read into a flat, writable buffer of bytes; return the size as `get_into` does."""
         return NotImplemented
 
-    def _stat(self, key: str) -> Maybe[Any]:
+    def _stat(self, key: str) -> MaybeAwaitable[Any]:
         """Return a `Stat`, or ``None`` if there is no such key."""
         return NotImplemented
 
-    def _exists(self, key: str) -> Maybe[Any]:
+    def _exists(self, key: str) -> MaybeAwaitable[Any]:
         """Tell whether there is such a key."""
         return NotImplemented
 
@@ -149,12 +151,13 @@ class Readable(Operations):
         return await self._coalesced(key, requests)
 
     async def _coalesced(self, key: str, requests: list[ByteRequest]) -> list[Buffer] | None:
-        bounded = [i for i, request in enumerate(requests) if isinstance(request, RangeByteRequest)]
+        bounded = {i: each for i, each in enumerate(requests) if isinstance(each, RangeByteRequest)}
+        indices = list(bounded)
         spans: list[tuple[ByteRequest, list[int]]] = [
-            (span, [bounded[member] for member in members])
-            for span, members in coalesce([requests[i] for i in bounded])  # type: ignore[misc]
+            (span, [indices[member] for member in members])
+            for span, members in coalesce(list(bounded.values()))
         ]
-        spans += [(requests[i], [i]) for i in range(len(requests)) if i not in set(bounded)]
+        spans += [(each, [i]) for i, each in enumerate(requests) if i not in bounded]
         read = await map_bounded(lambda span: self._part(key, span[0]), spans)
         results: list[Buffer] = [b""] * len(requests)
         for (span, members), data in zip(spans, read, strict=True):
@@ -164,8 +167,7 @@ class Readable(Operations):
                 results[members[0]] = data
                 continue
             for member in members:
-                wanted = requests[member]
-                assert isinstance(wanted, RangeByteRequest)
+                wanted = bounded[member]
                 first = wanted.start - span.start
                 results[member] = data[first : first + wanted.end - wanted.start]
         return results

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from zarrstore.abc import Store
 from zarrstore.errors import StoreURLError
 from zarrstore.redaction import redact
+from zarrstore.stores._remote.recipe import EXTRAS
 from zarrstore.sync import SyncStore
 
 __all__ = ["OpenRequest", "StoreLike", "known_adapters", "known_schemes", "make_store"]
@@ -26,7 +27,7 @@ StoreLike: TypeAlias = Any
 """What `make_store` accepts."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class OpenRequest:
     """What a scheme or an adapter is asked to open.
 
@@ -45,6 +46,10 @@ class OpenRequest:
     read_only: bool = False
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     below: OpenRequest | None = None
+
+    def __repr__(self) -> str:
+        below = "" if self.below is None else f", below={self.below!r}"
+        return f"OpenRequest({redact(self.url)!r}, read_only={self.read_only}{below})"
 
     @property
     def rest(self) -> str:
@@ -66,19 +71,6 @@ _SCHEME = re.compile(r"\A(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://")
 _ADAPTER = re.compile(r"\A(?P<name>[A-Za-z][A-Za-z0-9+.-]*):")
 _ALMOST_URL = re.compile(r"\A(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?!//|:)(?P<slash>/?)")
 _NO_PATH = re.compile(r"\A[^/\\]*://")
-
-_INSTALL = {
-    "abfs": "azure",
-    "abfss": "azure",
-    "adl": "azure",
-    "az": "azure",
-    "gcs": "gcs",
-    "gs": "gcs",
-    "http": "http",
-    "https": "http",
-    "s3": "s3",
-    "s3a": "s3",
-}
 
 
 def _load(module: str, name: str) -> Any:
@@ -249,25 +241,16 @@ def _root(request: OpenRequest) -> Store:
     handler = _SCHEMES.get(scheme) or _plugin("zarrstore.stores", scheme)
     if handler is not None:
         return handler(request)
-    _check_fsspec_scheme(scheme, redact(request.url))
+    if not _is_known_to_fsspec(scheme):
+        raise _unknown_scheme(scheme, redact(request.url))
     return _open_fsspec(request)
 
 
-def _check_fsspec_scheme(scheme: str, shown: str) -> None:
-    from fsspec.registry import get_filesystem_class, known_implementations
+def _is_known_to_fsspec(scheme: str) -> bool:
+    from fsspec.registry import known_implementations
     from fsspec.registry import registry as loaded
 
-    if scheme not in loaded and scheme not in known_implementations:
-        raise _unknown_scheme(scheme, shown)
-    try:
-        get_filesystem_class(scheme)
-    except ImportError as error:
-        extra = _INSTALL.get(scheme)
-        if extra is not None:
-            advice = f"pip install 'zarrstore[{extra}]'"
-        else:
-            advice = str(known_implementations.get(scheme, {}).get("err", error))
-        raise StoreURLError(f"{shown!r} needs a package that is not installed: {advice}") from error
+    return scheme in loaded or scheme in known_implementations
 
 
 def _unknown_scheme(scheme: str, shown: str) -> StoreURLError:
@@ -293,7 +276,7 @@ def _adapter(request: OpenRequest) -> Handler:
 def _parse(url: str, read_only: bool, storage_options: Mapping[str, Any]) -> OpenRequest:
     almost = _ALMOST_URL.match(url)
     scheme = almost["scheme"].lower() if almost else ""
-    if almost is not None and (scheme in _SCHEMES or scheme in _INSTALL):
+    if almost is not None and (scheme in _SCHEMES or scheme in EXTRAS):
         root = "/" if scheme == "file" and almost["slash"] else ""
         raise StoreURLError(
             f"{redact(url)!r} is neither a path nor a URL: did you mean "

@@ -104,7 +104,7 @@ class Home(Protocol):
     async def run(
         self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
     ) -> T:
-        """Run a coroutine function there, awaited from asyncio or trio.
+        """Run a coroutine function there, awaited from asyncio or trio; at once if already there.
 
         When the caller is cancelled the work is cancelled too where it can be, and has ended
         before the cancellation is passed on: the caller's buffers are its own again.
@@ -132,6 +132,8 @@ class _WorkersHome:
     async def run(
         self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
     ) -> T:
+        if _thread.inline:
+            return await function(*args, **kwargs)
         context = contextvars.copy_context()
         future = pool.submit(context.run, drive_inline, function, *args, **kwargs)
         return await _finished(future, future.cancel)
@@ -186,6 +188,8 @@ class LoopHome:
         self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any
     ) -> T:
         """Run a coroutine function on the I/O loop, awaited from asyncio or trio."""
+        if self.here():
+            return await function(*args, **kwargs)
         return await _finished(*self._submit(function, *args, **kwargs))
 
     def _submit(

@@ -12,7 +12,7 @@ from zarrstore.operations import (
     ABSENT,
     Absent,
     Capability,
-    Maybe,
+    MaybeAwaitable,
     Operations,
     Version,
     operation,
@@ -24,19 +24,21 @@ __all__ = ["Writable"]
 class Writable(Operations):
     """Writing and deleting values."""
 
-    def _set(self, key: str, value: Any) -> Maybe[Any]:
+    def _set(self, key: str, value: Any) -> MaybeAwaitable[Any]:
         """Write a value atomically; return its version, or ``None`` if there are none."""
         return NotImplemented
 
-    def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Maybe[Any]:
+    def _set_if(
+        self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]
+    ) -> MaybeAwaitable[Any]:
         """Write a value if the key is as expected, else raise by `_conflict`; atomic."""
         return NotImplemented
 
-    def _set_many(self, items: Sequence[tuple[str, Any]]) -> Maybe[Any]:
+    def _set_many(self, items: Sequence[tuple[str, Any]]) -> MaybeAwaitable[Any]:
         """Write many values."""
         return NotImplemented
 
-    def _delete(self, key: str) -> Maybe[Any]:
+    def _delete(self, key: str) -> MaybeAwaitable[Any]:
         """Delete a key; nothing happens if there is none."""
         return NotImplemented
 

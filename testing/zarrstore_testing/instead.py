@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from zarrstore.abc import ABSENT, Capability, Store
@@ -39,10 +40,8 @@ def check_instead(case: Case, store: Store, missing: Capability) -> str:
         if capability not in missing:
             continue
         for call in calls:
-            face.run(lambda call=call: refused(*call))  # type: ignore[misc]
-            asynchronous.run(
-                lambda call=call: asynchronous.raises(UnsupportedOperationError, *call)  # type: ignore[misc]
-            )
+            face.run(partial(refused, *call))
+            asynchronous.run(partial(asynchronous.raises, UnsupportedOperationError, *call))
             checked.append(f"{call[0]}()")
     if Capability.CREATE_EXCLUSIVE in missing:
         face.run(lambda: refused("set", "a", b"1", expect=ABSENT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 from typing import Any
 
 from zarrstore.abc import Capability, Store
@@ -104,11 +105,11 @@ def many_keys_are_listed(case: Case, store: Store) -> None:
     drive(blocking.call("set_many", dict.fromkeys(keys, b"1")))
     for kind in FACES:
         face = kind(store, case.log)
-        kind.run(lambda face=face: face.lists(keys, "list"))  # type: ignore[misc]
-        kind.run(lambda face=face: face.lists(keys[:-50], "list_prefix", "m"))  # type: ignore[misc]
         names = [key[2:] for key in keys[:-50]]
-        kind.run(lambda face=face, names=names: face.lists(names, "list_dir", "m"))  # type: ignore[misc]
-        kind.run(lambda face=face: face.lists(["m", "n"], "list_dir"))  # type: ignore[misc]
+        kind.run(partial(face.lists, keys, "list"))
+        kind.run(partial(face.lists, keys[:-50], "list_prefix", "m"))
+        kind.run(partial(face.lists, names, "list_dir", "m"))
+        kind.run(partial(face.lists, ["m", "n"], "list_dir"))
     drive(blocking.gives(count, "getsize_prefix", ""))
 
 

@@ -105,6 +105,7 @@ class ConfinedDirectory:
         if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
             if stat.S_ISLNK(found.st_mode):
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            # replaced since it was opened: sound if its directory is still what it was
             self.enter(path.rpartition("/")[0])
 
     def enter(self, directory: str) -> None:

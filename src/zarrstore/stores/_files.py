@@ -9,13 +9,14 @@ import secrets
 import weakref
 from typing import Any, ClassVar, NoReturn
 
-from zarrstore.errors import AccessDeniedError, BackendError
+from zarrstore.errors import AccessDeniedError, BackendError, UnsupportedOperationError
 from zarrstore.runtime import ForkSafeLock
 
 __all__ = [
     "FileLock",
     "is_temporary",
     "raise_backend_error",
+    "refuse_temporary",
     "sync_directory",
     "temporary_name",
     "write_all",
@@ -46,6 +47,16 @@ def temporary_name() -> str:
 def is_temporary(path: str) -> bool:
     """Tell whether a file name, or any segment of a key, is that of a temporary file."""
     return ".partial" in path and _TEMPORARY(path) is not None
+
+
+def refuse_temporary(key: str, store: str) -> None:
+    """Raise if a key to be written has the name of a temporary file, which is never listed."""
+    if is_temporary(key):
+        raise UnsupportedOperationError(
+            f"{store} keeps names like {key!r} for its temporary files; use another key",
+            store=store,
+            key=key,
+        )
 
 
 def raise_backend_error(error: OSError, action: str, store: str, key: str) -> NoReturn:

@@ -6,15 +6,15 @@ import errno
 import os
 import stat as stat_module
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from zarrstore.abc import BlockingStore, Stat, Version
-from zarrstore.byte_range import ByteRequest, RangeByteRequest, resolve
-from zarrstore.errors import UnsupportedOperationError, ZarrStoreError
+from zarrstore.byte_range import ByteRequest, resolve
+from zarrstore.errors import ZarrStoreError
 from zarrstore.keys import join
 from zarrstore.operations import Absent, Buffer
 from zarrstore.stores._confined import ConfinedDirectory
@@ -22,12 +22,15 @@ from zarrstore.stores._files import (
     FileLock,
     is_temporary,
     raise_backend_error,
+    refuse_temporary,
     sync_directory,
     temporary_name,
     write_all,
 )
 
 __all__ = ["LocalStore"]
+
+T = TypeVar("T")
 
 _ONE_READ = 2**30
 _ATTEMPTS = 100
@@ -117,7 +120,8 @@ class LocalStore(BlockingStore):
                 return None
             raise_backend_error(error, "read", self.url, key)
 
-    def _get(self, key: str) -> Buffer | None:
+    def _read_file(self, key: str, read: Callable[[int, int], T]) -> T | None:
+        """Return what a function reads from a value's file, given its descriptor and size."""
         descriptor = self._open(key)
         if descriptor is None:
             return None
@@ -125,51 +129,34 @@ class LocalStore(BlockingStore):
             there = os.fstat(descriptor)
             if not stat_module.S_ISREG(there.st_mode):
                 return None
-            return _read(descriptor, 0, there.st_size)
+            return read(descriptor, there.st_size)
         except OSError as error:
             raise_backend_error(error, "read", self.url, key)
         finally:
             os.close(descriptor)
+
+    def _get(self, key: str) -> Buffer | None:
+        return self._read_file(key, _read_all)
 
     def _get_range(self, key: str, byte_range: ByteRequest) -> Buffer | None:
         parts = self._get_ranges(key, (byte_range,))
         return None if parts is None else parts[0]
 
-    def _get_ranges(self, key: str, byte_ranges: Any) -> list[Buffer] | None:
-        descriptor = self._open(key)
-        if descriptor is None:
-            return None
-        try:
-            there = os.fstat(descriptor)
-            if not stat_module.S_ISREG(there.st_mode):
-                return None
-            parts = []
-            for byte_range in byte_ranges:
-                start, stop = resolve(byte_range, there.st_size)
-                parts.append(_read(descriptor, start, stop - start))
-            return parts
-        except OSError as error:
-            raise_backend_error(error, "read", self.url, key)
-        finally:
-            os.close(descriptor)
+    def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> list[Buffer] | None:
+        def read(descriptor: int, size: int) -> list[Buffer]:
+            spans = (resolve(byte_range, size) for byte_range in byte_ranges)
+            return [_read(descriptor, start, stop - start) for start, stop in spans]
+
+        return self._read_file(key, read)
 
     def _get_into(self, key: str, buffer: memoryview, byte_range: ByteRequest | None) -> int | None:
-        descriptor = self._open(key)
-        if descriptor is None:
-            return None
-        try:
-            there = os.fstat(descriptor)
-            if not stat_module.S_ISREG(there.st_mode):
-                return None
-            wanted = byte_range or RangeByteRequest(0, there.st_size)
-            start, stop = resolve(wanted, there.st_size)
+        def read(descriptor: int, size: int) -> int:
+            start, stop = (0, size) if byte_range is None else resolve(byte_range, size)
             if stop - start > buffer.nbytes:
                 return stop - start
             return _read_into(descriptor, buffer[: stop - start], start)
-        except OSError as error:
-            raise_backend_error(error, "read", self.url, key)
-        finally:
-            os.close(descriptor)
+
+        return self._read_file(key, read)
 
     def _stat(self, key: str) -> Stat | None:
         try:
@@ -223,12 +210,7 @@ class LocalStore(BlockingStore):
 
     def _write(self, key: str, value: Any, place: Callable[[str, str], None]) -> Version:
         """Write a value to a new file beside its place, and put it there; return its version."""
-        if is_temporary(key):
-            raise UnsupportedOperationError(
-                f"{self.url} keeps names like {key!r} for its temporary files; use another key",
-                store=self.url,
-                key=key,
-            )
+        refuse_temporary(key, self.url)
         directory = key.rpartition("/")[0]
         temporary = join(directory, temporary_name())
         try:
@@ -369,6 +351,10 @@ def _read(descriptor: int, offset: int, size: int) -> Buffer:
     rest = memoryview(value)[len(data) :]
     count = _read_into(descriptor, rest, offset + len(data)) if data else 0
     return memoryview(value)[: len(data) + count].toreadonly()
+
+
+def _read_all(descriptor: int, size: int) -> Buffer:
+    return _read(descriptor, 0, size)
 
 
 def _pread(descriptor: int, size: int, offset: int) -> bytes:

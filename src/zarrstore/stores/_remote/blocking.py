@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.operations import Capability, Stat
-from zarrstore.stores._files import is_temporary, temporary_name
+from zarrstore.stores._files import is_temporary, refuse_temporary, temporary_name
 from zarrstore.stores._remote.base import Files, left_out, stat_of
 
 __all__ = ["ArchiveFiles", "BlockingFiles", "LocalFiles", "MemoryFiles", "URLFiles"]
@@ -184,9 +184,8 @@ class LocalFiles(BlockingFiles):
         path = self.path(key)
         directory = path.rpartition("/")[0]
         temporary = f"{directory}/{temporary_name()}"
+        refuse_temporary(key, self.report.url)
         with self.report.during("write", key):
-            if is_temporary(key):
-                raise NotImplementedError("names like this one are kept for temporary files")
             try:
                 self._write(temporary, directory, value)
                 os.replace(temporary, path)

@@ -10,7 +10,7 @@ from typing import Any
 from zarrstore.errors import StoreURLError
 from zarrstore.redaction import redact
 
-__all__ = ["Recipe"]
+__all__ = ["EXTRAS", "Recipe"]
 
 _OWN_LOOP = ("asynchronous", "loop", "skip_instance_cache")
 _SECRET_NAME = re.compile(
@@ -18,7 +18,7 @@ _SECRET_NAME = re.compile(
 )
 # botocore's older default waits ten seconds before it says that a server is down
 _S3_CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}}
-_EXTRAS = {
+EXTRAS = {
     "abfs": "azure",
     "abfss": "azure",
     "adl": "azure",
@@ -30,6 +30,7 @@ _EXTRAS = {
     "s3": "s3",
     "s3a": "s3",
 }
+"""The extra of this package that a scheme needs."""
 
 
 class Recipe:
@@ -95,7 +96,7 @@ class Recipe:
                 store=redact(url),
             ) from error
         except ImportError as error:
-            extra = _EXTRAS.get(protocol)
+            extra = EXTRAS.get(protocol)
             install = f"pip install 'zarrstore[{extra}]'" if extra else str(error)
             raise StoreURLError(
                 f"{redact(url)!r} needs a package that is not installed: {install}",
