@@ -23,7 +23,7 @@ from zarrstore.compute import compute, cores
 from zarrstore.errors import CorruptDataError
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import ArraySpec
-from zarrstore.format.codecs.pipeline import flat_bytes
+from zarrstore.format.codecs.bytes import flat_bytes
 from zarrstore.format.indexing import BasicSelection, ChunkPart
 from zarrstore.operations import Buffer
 from zarrstore.runtime import is_inline, limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,11 @@ import numpy as np
 
 from zarrstore.errors import MetadataError
 from zarrstore.format.chunk_grids import ChunkKeys, RegularGrid
-from zarrstore.format.codecs.pipeline import CodecPipeline, codec_from_dict
-from zarrstore.format.data_types import decode_fill_value, dtype_of
+from zarrstore.format.codecs.base import ChunkSpec, Codec
+from zarrstore.format.codecs.pipeline import CodecPipeline
+from zarrstore.format.codecs.registry import codecs_of
+from zarrstore.format.data_types.base import DataType
+from zarrstore.format.data_types.registry import data_type_of
 from zarrstore.format.documents import ArrayDocument, Extension, extension
 
 __all__ = ["ArraySpec", "chunk_keys", "compile_spec"]
@@ -23,16 +27,39 @@ class ArraySpec:
     """What is needed to move the chunks of an array, whatever its format's version."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    """In native byte order."""
+    data_type: DataType
     fill_value: Any
-    """A numpy scalar."""
+    """A scalar of the data type."""
     grid: RegularGrid
     keys: ChunkKeys
-    pipeline: CodecPipeline
+    codecs: tuple[Codec, ...]
+
+    @functools.cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """In native byte order."""
+        return self.data_type.dtype
+
+    @functools.cached_property
+    def pipeline(self) -> CodecPipeline:
+        """The codecs, compiled for the chunks of a regular grid."""
+        return self.pipeline_for(self.grid.chunk_shape)
+
+    def pipeline_for(self, chunk_shape: tuple[int, ...]) -> CodecPipeline:
+        """Return the codecs, compiled for chunks of a shape."""
+        found = self._pipelines.get(chunk_shape)
+        if found is None:
+            spec = ChunkSpec(chunk_shape, self.data_type, self.fill_value)
+            found = self._pipelines[chunk_shape] = CodecPipeline(self.codecs, spec)
+        return found
+
+    @functools.cached_property
+    def _pipelines(self) -> dict[tuple[int, ...], CodecPipeline]:
+        return {}
 
     def is_fill(self, chunk: np.ndarray[Any, Any]) -> bool:
         """Tell whether every element is the fill value, bit for bit (so -0.0 is not 0.0)."""
+        if self.data_type.is_variable:
+            return bool((chunk == self.fill_value).all())
         bits = chunk.reshape(-1).view(self._unit)
         # most chunks that are not empty show it in their first element
         return bool(bits[0] == self._fill_bits[0]) and bool(
@@ -41,7 +68,7 @@ class ArraySpec:
 
     @functools.cached_property
     def _unit(self) -> np.dtype[Any]:
-        return np.dtype(f"u{min(self.dtype.itemsize, 8)}")
+        return np.dtype(f"u{math.gcd(self.dtype.itemsize, 8)}")
 
     @functools.cached_property
     def _fill_bits(self) -> np.ndarray[Any, Any]:
@@ -71,30 +98,29 @@ def compile_spec(document: ArrayDocument) -> ArraySpec:
     MetadataError
         If a member is not valid, or is an extension that is not known here.
     """
-    data_type = extension(document.data_type)
-    dtype = dtype_of(data_type.name)
-    if data_type.configuration:
-        raise MetadataError(f"data_type.configuration: {data_type.name!r} has none")
+    named = extension(document.data_type)
+    data_type = data_type_of(named.name, named.configuration)
     grid = _grid(document.shape, extension(document.chunk_grid))
     names = document.dimension_names
     if names is not None and len(names) != len(document.shape):
         raise MetadataError(
             f"dimension_names: {len(names)} names for {len(document.shape)} dimensions"
         )
-    if document.storage_transformers:
-        raise MetadataError("storage_transformers: none are known here")
-    codecs = [
-        codec_from_dict(named.name, named.configuration)
-        for named in map(extension, document.codecs)
-    ]
-    return ArraySpec(
+    for transformer in map(extension, document.storage_transformers):
+        if transformer.must_understand:
+            raise MetadataError(
+                f"storage_transformers: {transformer.name!r} is not known here; none are"
+            )
+    spec = ArraySpec(
         shape=document.shape,
-        dtype=dtype,
-        fill_value=decode_fill_value(document.fill_value, dtype),
+        data_type=data_type,
+        fill_value=data_type.decode_fill_value(document.fill_value),
         grid=grid,
         keys=chunk_keys(extension(document.chunk_key_encoding)),
-        pipeline=CodecPipeline(codecs, grid.chunk_shape, dtype),
+        codecs=tuple(codecs_of(document.codecs)),
     )
+    assert spec.pipeline  # so that codecs that do not fit are found now
+    return spec
 
 
 def _grid(shape: tuple[int, ...], named: Extension) -> RegularGrid:

@@ -7,18 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import numpy as np
+from msgspec import convert
 
 from zarrstore.format.array_spec import ArraySpec, chunk_keys, compile_spec
 from zarrstore.format.chunk_grids import guess_chunks
-from zarrstore.format.codecs.base import Codec
+from zarrstore.format.codecs.base import ArrayArrayCodec, ChunkSpec, Codec
 from zarrstore.format.codecs.bytes import Bytes
-from zarrstore.format.codecs.pipeline import codec_of
-from zarrstore.format.data_types import (
-    data_type_name,
-    dtype_of,
-    encode_fill_value,
-    fill_value_of,
-)
+from zarrstore.format.codecs.registry import codec_of
+from zarrstore.format.data_types.registry import data_type_for
 from zarrstore.format.documents import (
     MAX_DIMENSIONS,
     ArrayDocument,
@@ -45,6 +41,8 @@ class ArrayOptions(TypedDict, total=False):
     chunks: int | Sequence[int] | Literal["auto"] | bool
     """The shape of a chunk; ``"auto"`` (the default) makes chunks of about 1 MiB, ``False``
     one chunk; -1 is the whole length."""
+    filters: Any
+    """Codecs from elements to elements, such as ``transpose``; none by default."""
     compressors: Any
     """A codec, several, or ``None``; ``"auto"`` (the default) is ``zstd`` of level 1."""
     serializer: Any
@@ -90,21 +88,24 @@ def array_document(options: ArrayOptions) -> tuple[ArrayDocument, ArraySpec]:
     if shape is None:
         raise TypeError("shape is missing: give shape=, or data=")
     shape = _lengths("shape", shape, 0)
-    name = data_type_name("float64" if given_dtype is None else given_dtype)
-    dtype = dtype_of(name)
-    fill_value = options.get("fill_value")
+    data_type = data_type_for("float64" if given_dtype is None else given_dtype)
+    given_fill = options.get("fill_value")
+    if given_fill is None:
+        fill_value = data_type.default_fill_value()
+    else:
+        fill_value = data_type.cast_fill_value(given_fill)
+    chunk_shape = _chunk_shape(options, shape, data_type.dtype.itemsize)
+    spec = ChunkSpec(chunk_shape, data_type, fill_value)
     document = ArrayDocument(
         zarr_format=3,
         node_type="array",
         shape=shape,
-        data_type=name,
-        chunk_grid=_named("regular", chunk_shape=_chunk_shape(options, shape, dtype.itemsize)),
+        data_type=convert(data_type.to_metadata(), str | Extension),
+        chunk_grid=_named("regular", chunk_shape=chunk_shape),
         chunk_key_encoding=_chunk_keys(options.get("chunk_key_encoding", "default")),
-        fill_value=encode_fill_value(
-            fill_value_of(0 if fill_value is None else fill_value, dtype), dtype
-        ),
+        fill_value=data_type.encode_fill_value(fill_value),
         codecs=tuple(
-            _named(codec.name, **codec.configuration()) for codec in _codecs(options, dtype)
+            _named(codec.name, **codec.configuration()) for codec in _codecs(options, spec)
         ),
         attributes=plain_attributes(options.get("attributes") or {}),
         dimension_names=_dimension_names(options.get("dimension_names")),
@@ -160,22 +161,32 @@ def _chunk_shape(options: ArrayOptions, shape: tuple[int, ...], itemsize: int) -
     )
 
 
-def _codecs(options: ArrayOptions, dtype: np.dtype[Any]) -> list[Codec]:
+def _codecs(options: ArrayOptions, spec: ChunkSpec) -> list[Codec]:
+    """Return the codecs of an array, each fitted to what it is given."""
+    filters = options.get("filters", "auto")
+    if isinstance(filters, str) and filters == "auto":
+        filters = None
     serializer = options.get("serializer", "auto")
     if serializer is None or (isinstance(serializer, str) and serializer == "auto"):
-        serializer = Bytes(None if dtype.itemsize == 1 else "little")
+        serializer = Bytes() if spec.data_type.serializer == "bytes" else spec.data_type.serializer
     compressors = options.get("compressors", "auto")
     if isinstance(compressors, str) and compressors == "auto":
         compressors = {"name": "zstd", "configuration": {"level": 1, "checksum": False}}
-    if compressors is None:
-        compressors = ()
-    several = isinstance(compressors, Iterable) and not isinstance(compressors, str | Mapping)
-    codecs = [codec_of(_unsettled(given)) for given in (compressors if several else [compressors])]
-    filled = [
-        codec.for_itemsize(dtype.itemsize) if hasattr(codec, "for_itemsize") else codec
-        for codec in codecs
-    ]
-    return [codec_of(serializer), *filled]
+    codecs = []
+    for given in (*_several(filters), serializer, *_several(compressors)):
+        codec = codec_of(_unsettled(given)).fitted(spec)
+        if isinstance(codec, ArrayArrayCodec):
+            spec = codec.encoded_spec(spec)
+        codecs.append(codec)
+    return codecs
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    """Return what is given for one or several codecs as several."""
+    if given is None:
+        return ()
+    several = isinstance(given, Iterable) and not isinstance(given, str | Mapping)
+    return tuple(given) if several else (given,)
 
 
 def _unsettled(codec: Any) -> Any:

@@ -2,20 +2,72 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from zarrstore.errors import CorruptDataError, MetadataError
+from zarrstore.format.data_types.base import DataType
 from zarrstore.operations import Buffer
 
-__all__ = ["BytesCodec", "Codec", "decoded_size_differs", "take"]
+__all__ = [
+    "LARGEST_VARIABLE_CHUNK",
+    "ArrayArrayCodec",
+    "ArrayBytesCodec",
+    "BytesBytesCodec",
+    "ChunkSpec",
+    "Codec",
+    "decoded_size_differs",
+    "take",
+]
+
+LARGEST_VARIABLE_CHUNK = 2**31 - 1
+"""Bytes that a chunk of elements of no fixed size may have once it is decompressed."""
+
+
+@dataclass(frozen=True)
+class ChunkSpec:
+    """What a codec knows of a chunk.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    data_type : DataType
+    fill_value : object
+        A scalar of the data type.
+    """
+
+    shape: tuple[int, ...]
+    data_type: DataType
+    fill_value: Any
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the elements in memory."""
+        return self.data_type.dtype
+
+    @functools.cached_property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @functools.cached_property
+    def nbytes(self) -> int:
+        """Bytes of all elements in memory; of the references to them where they are objects."""
+        return self.size * self.dtype.itemsize
 
 
 class Codec(ABC):
     """A codec of Zarr v3: its name, its configuration in metadata.
 
-    Immutable, and usable from many threads at once.
+    Immutable, and usable from many threads at once. A package registers its own by an entry
+    point of the group ``zarrstore.codecs``: the name in metadata, and the class, which is one
+    of `ArrayArrayCodec`, `ArrayBytesCodec` and `BytesBytesCodec`.
     """
 
     name: ClassVar[str]
@@ -34,6 +86,18 @@ class Codec(ABC):
     @abstractmethod
     def configuration(self) -> dict[str, Any]:
         """Return the configuration as it stands in a metadata document."""
+
+    def fitted(self, spec: ChunkSpec) -> Codec:  # noqa: ARG002
+        """Return this codec with what it leaves to the array filled in.
+
+        Called with what the codec will be given when an array is created, and when it is opened.
+
+        Raises
+        ------
+        MetadataError
+            If the codec cannot encode such chunks.
+        """
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Return the codec as it stands in a metadata document."""
@@ -56,7 +120,61 @@ class Codec(ABC):
         return hash(repr(self))
 
 
-class BytesCodec(Codec):
+class ArrayArrayCodec(Codec):
+    """A codec from elements to elements, of another order, shape or data type perhaps."""
+
+    @abstractmethod
+    def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
+        """Return what chunks become.
+
+        Raises
+        ------
+        MetadataError
+            If the codec cannot encode such chunks.
+        """
+
+    @abstractmethod
+    def encode(self, chunk: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return the encoded chunk, of any memory order; a view of the chunk is fine."""
+
+    @abstractmethod
+    def decode(self, chunk: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return the chunk that was encoded; ``spec`` is of the decoded chunk.
+
+        Raises
+        ------
+        CorruptDataError
+        """
+
+
+class ArrayBytesCodec(Codec):
+    """A codec from elements to bytes."""
+
+    @abstractmethod
+    def encode(self, chunk: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
+        """Return the bytes of a chunk, whose memory order may be any."""
+
+    @abstractmethod
+    def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return the chunk of some bytes; it may be a read-only view of them.
+
+        Raises
+        ------
+        CorruptDataError
+            If the bytes are not those of a chunk. No more than a chunk is ever allocated.
+        """
+
+    @abstractmethod
+    def encoded_size(self, spec: ChunkSpec) -> int | None:
+        """Return the encoded size of every chunk, in bytes, where it does not vary."""
+
+    def largest_encoded_size(self, spec: ChunkSpec) -> int:
+        """Return a bound on the encoded size, in bytes."""
+        size = self.encoded_size(spec)
+        return LARGEST_VARIABLE_CHUNK if size is None else size
+
+
+class BytesBytesCodec(Codec):
     """A codec from bytes to bytes: a compressor or a checksum."""
 
     @abstractmethod
@@ -96,9 +214,9 @@ class BytesCodec(Codec):
         """Decode into a flat buffer that has just the size of the decoded data."""
         out[:] = self.decode(data, out.nbytes, out.nbytes)
 
-    @abstractmethod
-    def encoded_size(self, size: int) -> int | None:
+    def encoded_size(self, size: int) -> int | None:  # noqa: ARG002
         """Return the encoded size of ``size`` bytes where it depends on nothing else."""
+        return None
 
     @abstractmethod
     def largest_encoded_size(self, size: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from numcodecs import blosc
 
 from zarrstore.errors import CorruptDataError, MetadataError
-from zarrstore.format.codecs.base import BytesCodec, decoded_size_differs, take
+from zarrstore.format.codecs.base import BytesBytesCodec, ChunkSpec, decoded_size_differs, take
 from zarrstore.operations import Buffer
 
 __all__ = ["Blosc"]
@@ -28,7 +28,7 @@ _LARGEST_TYPESIZE = 255
 _HEADER = struct.Struct("<BBBBIII")
 
 
-class Blosc(BytesCodec):
+class Blosc(BytesBytesCodec):
     """Compress with Blosc.
 
     Parameters
@@ -94,10 +94,10 @@ class Blosc(BytesCodec):
         }
         return given
 
-    def for_itemsize(self, itemsize: int) -> Blosc:
-        """Return this codec with the size of an element filled in."""
+    def fitted(self, spec: ChunkSpec) -> Blosc:
         if self.typesize is not None:
             return self
+        itemsize = 1 if spec.data_type.is_variable else max(1, spec.dtype.itemsize)
         return Blosc(self.cname, self.clevel, self.shuffle, itemsize, self.blocksize)
 
     def encode(self, data: Buffer) -> bytes:
@@ -148,9 +148,6 @@ class Blosc(BytesCodec):
             raise CorruptDataError(
                 f"blosc data of {len(data)} bytes cannot be decoded: {error}"
             ) from error
-
-    def encoded_size(self, size: int) -> None:  # noqa: ARG002
-        return None
 
     def largest_encoded_size(self, size: int) -> int:
         overhead: int = blosc.MAX_OVERHEAD

@@ -11,19 +11,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zarrstore.errors import MetadataError
-from zarrstore.format.codecs.base import Codec, take
+from zarrstore.errors import CorruptDataError, MetadataError
+from zarrstore.format.codecs.base import ArrayBytesCodec, ChunkSpec, take
+from zarrstore.operations import Buffer
 
-__all__ = ["Bytes"]
+__all__ = ["Bytes", "flat_bytes"]
 
 
-class Bytes(Codec):
+class Bytes(ArrayBytesCodec):
     """Lay the elements of a chunk out in C order.
 
     Parameters
     ----------
     endian : {"little", "big", None}
-        The byte order; ``None`` for types of one byte.
+        The byte order; ``None`` for types that have none.
 
     Examples
     --------
@@ -45,10 +46,41 @@ class Bytes(Codec):
     def configuration(self) -> dict[str, Any]:
         return {} if self.endian is None else {"endian": self.endian}
 
+    def fitted(self, spec: ChunkSpec) -> Bytes:
+        if spec.data_type.is_variable:
+            raise MetadataError(
+                f"codecs: bytes cannot encode {spec.data_type.name}, whose elements have no "
+                f"fixed size; use {spec.data_type.serializer!r}"
+            )
+        return Bytes(None) if self.endian and not _has_byte_order(spec.dtype) else self
+
     def stored_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """Return the dtype of the elements as they are stored."""
-        if dtype.itemsize == 1:
+        if not _has_byte_order(dtype):
             return dtype
         if self.endian is None:
             raise MetadataError(f"codecs: bytes.endian is missing, and {dtype.name} needs it")
         return dtype if self.endian == sys.byteorder else dtype.newbyteorder(self.endian)
+
+    def encode(self, chunk: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
+        stored = np.ascontiguousarray(chunk, self.stored_dtype(spec.dtype))
+        return flat_bytes(stored).data
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        if len(data) != spec.nbytes:
+            raise CorruptDataError(
+                f"the chunk has {len(data)} bytes where {spec.nbytes} are expected"
+            )
+        return np.frombuffer(data, self.stored_dtype(spec.dtype)).reshape(spec.shape)
+
+    def encoded_size(self, spec: ChunkSpec) -> int:
+        return spec.nbytes
+
+
+def _has_byte_order(dtype: np.dtype[Any]) -> bool:
+    return dtype.newbyteorder() != dtype
+
+
+def flat_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the memory of a C-contiguous array as a flat array of bytes."""
+    return array.reshape(-1).view(np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 import google_crc32c
 
 from zarrstore.errors import CorruptDataError
-from zarrstore.format.codecs.base import BytesCodec, decoded_size_differs, take
+from zarrstore.format.codecs.base import BytesBytesCodec, decoded_size_differs, take
 from zarrstore.operations import Buffer
 
 __all__ = ["Crc32c"]
@@ -19,7 +19,7 @@ __all__ = ["Crc32c"]
 _SIZE = 4
 
 
-class Crc32c(BytesCodec):
+class Crc32c(BytesBytesCodec):
     """Append a CRC-32C checksum, which reading verifies.
 
     Examples

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zarrstore.errors import CorruptDataError, MetadataError
-from zarrstore.format.codecs.base import BytesCodec, decoded_size_differs, take
+from zarrstore.format.codecs.base import BytesBytesCodec, decoded_size_differs, take
 from zarrstore.operations import Buffer
 
 __all__ = ["Gzip"]
@@ -19,7 +19,7 @@ __all__ = ["Gzip"]
 _GZIP_HEADER = 16 + zlib.MAX_WBITS
 
 
-class Gzip(BytesCodec):
+class Gzip(BytesBytesCodec):
     """Compress with gzip.
 
     Parameters
@@ -74,9 +74,6 @@ class Gzip(BytesCodec):
         if size is not None and len(decoded) != size:
             raise decoded_size_differs(self.name, size, len(decoded))
         return decoded
-
-    def encoded_size(self, size: int) -> None:  # noqa: ARG002
-        return None
 
     def largest_encoded_size(self, size: int) -> int:
         return size + (size >> 8) + 1024

@@ -2,68 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from zarrstore.errors import CorruptDataError, MetadataError
-from zarrstore.format.codecs.base import BytesCodec, Codec
-from zarrstore.format.codecs.bytes import Bytes
+from zarrstore.format.codecs.base import (
+    ArrayArrayCodec,
+    ArrayBytesCodec,
+    BytesBytesCodec,
+    ChunkSpec,
+    Codec,
+)
+from zarrstore.format.codecs.bytes import Bytes, flat_bytes
 from zarrstore.operations import Buffer
 
-__all__ = ["CodecPipeline", "codec_from_dict", "codec_of"]
-
-_MODULES = {
-    "blosc": "Blosc",
-    "bytes": "Bytes",
-    "crc32c": "Crc32c",
-    "gzip": "Gzip",
-    "zstd": "Zstd",
-}
-
-
-def codec_from_dict(name: str, configuration: Mapping[str, Any]) -> Codec:
-    """Return the codec of a metadata document; its module is imported now, if it was not.
-
-    Raises
-    ------
-    MetadataError
-        If there is no codec of that name, or its configuration is not valid.
-    """
-    if name not in _MODULES:
-        raise MetadataError(f"codecs: unknown codec {name!r}; known are {', '.join(_MODULES)}")
-    module = importlib.import_module(f"zarrstore.format.codecs.{name}")
-    codec_class: type[Codec] = getattr(module, _MODULES[name])
-    return codec_class.from_configuration(configuration)
-
-
-def codec_of(given: Any) -> Codec:
-    """Return a codec from one of ours, a name, a document, or a codec of zarr-python.
-
-    Raises
-    ------
-    TypeError
-        If it is none of these.
-
-    Examples
-    --------
-    >>> codec_of({"name": "gzip", "configuration": {"level": 1}})
-    Gzip(level=1)
-    """
-    if isinstance(given, Codec):
-        return given
-    if isinstance(given, str):
-        return codec_from_dict(given, {}) if given != "bytes" else Bytes()
-    if not isinstance(given, Mapping) and hasattr(given, "to_dict"):
-        given = given.to_dict()
-    if isinstance(given, Mapping) and isinstance(given.get("name"), str):
-        return codec_from_dict(given["name"], given.get("configuration") or {})
-    raise TypeError(
-        f"a codec is a Codec, a name, or {{'name': ..., 'configuration': {{...}}}}, not {given!r}"
-    )
+__all__ = ["CodecPipeline"]
 
 
 class _Scratch(threading.local):
@@ -88,68 +44,94 @@ class CodecPipeline:
     Parameters
     ----------
     codecs : iterable of Codec
-        One from elements to bytes (``bytes``), then any from bytes to bytes.
-    shape : tuple of int
-        Of a chunk.
-    dtype : numpy.dtype
-        In native byte order.
+        Any from elements to elements, one from elements to bytes, any from bytes to bytes.
+    spec : ChunkSpec
+        Of the chunks that are encoded.
 
     Raises
     ------
     MetadataError
-        If the codecs are not in that order.
+        If the codecs are not in that order, or cannot encode such chunks.
 
     Notes
     -----
     Usable from many threads at once.
     """
 
-    def __init__(
-        self, codecs: Iterable[Codec], shape: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> None:
-        self.codecs = tuple(codecs)
-        if not self.codecs or not isinstance(self.codecs[0], Bytes):
-            raise MetadataError("codecs: the first codec must be 'bytes' (elements to bytes)")
-        for codec in self.codecs[1:]:
-            if not isinstance(codec, BytesCodec):
+    def __init__(self, codecs: Iterable[Codec], spec: ChunkSpec) -> None:
+        self.spec = spec
+        self.shape = spec.shape
+        self.dtype = spec.dtype
+        self.nbytes = spec.nbytes
+        self._array_codecs: list[tuple[ArrayArrayCodec, ChunkSpec]] = []
+        self._bytes_codecs: list[BytesBytesCodec] = []
+        serializer: ArrayBytesCodec | None = None
+        fitted: list[Codec] = []
+        for given in codecs:
+            codec = given.fitted(spec)
+            fitted.append(codec)
+            if isinstance(codec, BytesBytesCodec) and serializer is not None:
+                self._bytes_codecs.append(codec)
+            elif isinstance(codec, ArrayBytesCodec) and serializer is None:
+                serializer = codec
+            elif isinstance(codec, ArrayArrayCodec) and serializer is None:
+                self._array_codecs.append((codec, spec))
+                spec = codec.encoded_spec(spec)
+            else:
                 raise MetadataError(
-                    f"codecs: {codec.name!r} cannot follow 'bytes': it does not take bytes"
+                    f"codecs: {codec.name!r} cannot stand there: codecs from elements to "
+                    "elements come first, then one from elements to bytes (such as 'bytes'), "
+                    "then those from bytes to bytes"
                 )
-        self.shape = shape
-        self.dtype = dtype
-        self.stored_dtype = self.codecs[0].stored_dtype(dtype)
-        self.nbytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        self._native = self.stored_dtype == dtype
-        self._bytes_codecs = cast("tuple[BytesCodec, ...]", self.codecs[1:])
+        if serializer is None:
+            raise MetadataError("codecs: there is none from elements to bytes, such as 'bytes'")
+        self.codecs = tuple(fitted)
+        self.serializer = serializer
+        self._stored_spec = spec
+        self._stored_dtype: np.dtype[Any] | None = None
+        """Of the stored elements where they are the chunk's own in C order; else ``None``."""
+        if isinstance(serializer, Bytes):
+            dtype = serializer.stored_dtype(spec.dtype)
+            self._stored_dtype = None if self._array_codecs else dtype
+        self._native = self._stored_dtype == self.dtype
         self._sizes = self._decoded_sizes()
-
-    @property
-    def is_raw(self) -> bool:
+        self.is_raw = self._native and not self._bytes_codecs
         """Whether a stored chunk is the memory of the chunk itself."""
-        return self._native and not self._bytes_codecs
+        self.decodes_many = self._stored_dtype is not None and any(
+            codec.decodes_many for codec in self._bytes_codecs
+        )
+        """Whether `decode_many` is quicker than decoding one after the other."""
 
-    def _decoded_sizes(self) -> list[tuple[BytesCodec, int | None, int]]:
+    def _decoded_sizes(self) -> list[tuple[BytesBytesCodec, int | None, int]]:
         """Return the codecs in decoding order, each with the size it must decode to, or a bound."""
-        known: int | None = self.nbytes
-        bound = self.nbytes
-        sizes: list[tuple[BytesCodec, int | None, int]] = []
+        known = self.serializer.encoded_size(self._stored_spec)
+        bound = self.serializer.largest_encoded_size(self._stored_spec)
+        sizes: list[tuple[BytesBytesCodec, int | None, int]] = []
         for codec in self._bytes_codecs:
             sizes.append((codec, known, bound))
             known = None if known is None else codec.encoded_size(known)
             bound = codec.largest_encoded_size(bound)
+        self.encoded_size = known
+        """Bytes of an encoded chunk, where that does not vary; else ``None``."""
         return sizes[::-1]
 
     def encode_many(self, chunks: Sequence[np.ndarray[Any, Any]]) -> list[Buffer]:
         """Return the bytes of chunks, each of the pipeline's shape and C-contiguous.
 
-        Without compression they are views of the chunks.
+        Without compression they may be views of the chunks.
         """
-        if not self._native:
-            chunks = [chunk.astype(self.stored_dtype) for chunk in chunks]
-        data: list[Buffer] = [flat_bytes(chunk).data for chunk in chunks]
+        if self._native:
+            data: list[Buffer] = [flat_bytes(chunk).data for chunk in chunks]
+        else:
+            data = [self._serialized(chunk) for chunk in chunks]
         for codec in self._bytes_codecs:
             data = codec.encode_many(data)
         return data
+
+    def _serialized(self, chunk: np.ndarray[Any, Any]) -> Buffer:
+        for codec, spec in self._array_codecs:
+            chunk = codec.encode(chunk, spec)
+        return self.serializer.encode(chunk, self._stored_spec)
 
     def encode(self, chunk: np.ndarray[Any, Any]) -> Buffer:
         """Return the bytes of one chunk: see `encode_many`."""
@@ -162,6 +144,9 @@ class CodecPipeline:
         ------
         CorruptDataError
         """
+        if self._stored_dtype is None:
+            out[...] = self.decode(data)
+            return
         target = flat_bytes(out).data
         for codec, size, limit in self._sizes[:-1]:
             data = codec.decode(data, size, limit)
@@ -170,11 +155,12 @@ class CodecPipeline:
         elif len(data) == target.nbytes:
             target[:] = data
         else:
-            raise CorruptDataError(
-                f"the chunk has {len(data)} bytes where {self.nbytes} are expected"
-            )
+            raise self._wrong_size(data)
         if not self._native:
             out.byteswap(inplace=True)
+
+    def _wrong_size(self, data: Buffer) -> CorruptDataError:
+        return CorruptDataError(f"the chunk has {len(data)} bytes where {self.nbytes} are expected")
 
     def decode(self, data: Buffer) -> np.ndarray[Any, Any]:
         """Return the chunk of some bytes, read-only if it is a view of them.
@@ -185,21 +171,22 @@ class CodecPipeline:
         """
         return self.decode_many([data])[0]
 
-    @property
-    def decodes_many(self) -> bool:
-        """Whether `decode_many` is quicker than decoding one after the other."""
-        return any(codec.decodes_many for codec in self._bytes_codecs)
-
     def decode_many(self, data: Sequence[Buffer]) -> list[np.ndarray[Any, Any]]:
         """Return the chunks of some bytes: see `decode`."""
         for codec, size, limit in self._sizes:
             data = codec.decode_many(data, size, limit)
+        if self._stored_dtype is None:
+            return [self._deserialized(chunk) for chunk in data]
         for chunk in data:
             if len(chunk) != self.nbytes:
-                raise CorruptDataError(
-                    f"the chunk has {len(chunk)} bytes where {self.nbytes} are expected"
-                )
-        return [np.frombuffer(chunk, self.stored_dtype).reshape(self.shape) for chunk in data]
+                raise self._wrong_size(chunk)
+        return [np.frombuffer(chunk, self._stored_dtype).reshape(self.shape) for chunk in data]
+
+    def _deserialized(self, data: Buffer) -> np.ndarray[Any, Any]:
+        chunk = self.serializer.decode(data, self._stored_spec)
+        for codec, spec in reversed(self._array_codecs):
+            chunk = codec.decode(chunk, spec)
+        return chunk
 
     def room(self, count: int, *, lasting: bool) -> np.ndarray[Any, Any]:
         """Return room for chunks, as an array with one more dimension than they have.
@@ -211,11 +198,6 @@ class CodecPipeline:
             If false, the next call in this thread may give the same room again.
         """
         shape = (count, *self.shape)
-        if lasting or count * self.nbytes > _LARGEST_SCRATCH:
+        if lasting or self.spec.data_type.is_variable or count * self.nbytes > _LARGEST_SCRATCH:
             return np.empty(shape, self.dtype)
         return _scratch.of(count * self.nbytes).view(self.dtype).reshape(shape)
-
-
-def flat_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return the memory of a C-contiguous array as a flat array of bytes."""
-    return array.reshape(-1).view(np.uint8)

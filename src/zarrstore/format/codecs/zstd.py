@@ -14,7 +14,7 @@ from typing import Any, cast
 import zstandard
 
 from zarrstore.errors import CorruptDataError, MetadataError
-from zarrstore.format.codecs.base import BytesCodec, decoded_size_differs, take
+from zarrstore.format.codecs.base import BytesBytesCodec, decoded_size_differs, take
 from zarrstore.operations import Buffer
 
 __all__ = ["Zstd"]
@@ -31,7 +31,7 @@ class _Contexts(threading.local):
 _contexts = _Contexts()
 
 
-class Zstd(BytesCodec):
+class Zstd(BytesBytesCodec):
     """Compress with Zstandard.
 
     Parameters
@@ -115,9 +115,6 @@ class Zstd(BytesCodec):
                     views = range(len(frames))
                     return [memoryview(cast("bytes", segments[index])) for index in views]
         return super().decode_many(data, size, limit)
-
-    def encoded_size(self, size: int) -> None:  # noqa: ARG002
-        return None
 
     def largest_encoded_size(self, size: int) -> int:
         return size + (size >> 8) + 1024

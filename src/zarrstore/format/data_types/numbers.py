@@ -1,90 +1,91 @@
-"""Data types of Zarr v3 as numpy dtypes, and their fill values in JSON.
+"""Numbers of fixed size.
 
 Follows https://zarr-specs.readthedocs.io/en/latest/v3/data-types/index.html.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from zarrstore.errors import MetadataError
+from zarrstore.format.data_types.base import DataType, not_a_value
 
-__all__ = [
-    "DTYPES",
-    "data_type_name",
-    "decode_fill_value",
-    "dtype_of",
-    "encode_fill_value",
-    "fill_value_of",
-]
+__all__ = ["NUMBERS", "Number", "cast_number", "decode_number", "encode_number"]
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    name: np.dtype(name)
-    for name in (
-        "bool",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "float16",
-        "float32",
-        "float64",
-        "complex64",
-        "complex128",
-    )
-}
 _NAMED_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
-def dtype_of(name: object) -> np.dtype[Any]:
-    """Return the numpy dtype, in native byte order, of a data type's name.
+NUMBERS = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+)
 
-    Raises
-    ------
-    MetadataError
-        If there is none of that name.
+
+@dataclass(frozen=True)
+class Number(DataType):
+    """A number of fixed size; the names are numpy's.
+
+    Parameters
+    ----------
+    name : str
+        One of `NUMBERS`.
 
     Examples
     --------
-    >>> dtype_of("float32")
+    >>> Number("float32").dtype
     dtype('float32')
     """
-    found = DTYPES.get(name) if isinstance(name, str) else None
-    if found is None:
-        raise MetadataError(f"data_type: unknown data type {name!r}; known are {', '.join(DTYPES)}")
-    return found
+
+    name: str
+
+    @classmethod
+    def from_metadata(cls, name: str, configuration: Mapping[str, Any]) -> Self:
+        if configuration:
+            raise MetadataError(f"data_type.configuration: {name!r} has none")
+        return cls(name)
+
+    @classmethod
+    def from_dtype(cls, dtype: np.dtype[Any]) -> Self | None:
+        return cls(dtype.name) if dtype.name in NUMBERS else None
+
+    @functools.cached_property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.name)
+
+    def default_fill_value(self) -> Any:
+        return self.dtype.type(0)
+
+    def cast_fill_value(self, given: Any) -> Any:
+        return cast_number(given, self.dtype)
+
+    def encode_fill_value(self, value: Any) -> Any:
+        return encode_number(value, self.dtype)
+
+    def decode_fill_value(self, value: Any) -> Any:
+        return decode_number(value, self.dtype)
 
 
-def data_type_name(dtype: Any) -> str:
-    """Return the Zarr name of anything that numpy takes for a dtype.
-
-    Raises
-    ------
-    TypeError
-        If Zarr has no fixed-size numeric type for it.
-
-    Examples
-    --------
-    >>> data_type_name(">f4"), data_type_name(int)
-    ('float32', 'int64')
-    """
-    name: str = np.dtype(dtype).name
-    if name not in DTYPES:
-        raise TypeError(f"dtype {name} cannot be stored; supported are {', '.join(DTYPES)}")
-    return name
-
-
-def fill_value_of(given: Any, dtype: np.dtype[Any]) -> Any:
+def cast_number(given: Any, dtype: np.dtype[Any]) -> Any:
     """Return what a user gives as a fill value as a numpy scalar of the data type.
 
     Takes numbers, and what stands in a metadata document (``"NaN"``, ``"0x7fc00000"`` ...).
@@ -97,11 +98,11 @@ def fill_value_of(given: Any, dtype: np.dtype[Any]) -> Any:
 
     Examples
     --------
-    >>> fill_value_of(0.5, np.dtype("float32")), fill_value_of("-Infinity", np.dtype("float64"))
+    >>> cast_number(0.5, np.dtype("float32")), cast_number("-Infinity", np.dtype("float64"))
     (np.float32(0.5), np.float64(-inf))
     """
     if isinstance(given, str | list | tuple):
-        return decode_fill_value(given, dtype)
+        return decode_number(given, dtype)
     value = np.asarray(given)
     if value.ndim == 0 and value.dtype.kind in "biufc":
         with warnings.catch_warnings():
@@ -112,17 +113,17 @@ def fill_value_of(given: Any, dtype: np.dtype[Any]) -> Any:
                 same = bool(np.isfinite(scalar))
         if same:
             return scalar
-    raise MetadataError(f"fill_value: {given!r} is not a value of data type {dtype.name}")
+    raise not_a_value(given, dtype.name)
 
 
-def encode_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
+def encode_number(value: Any, dtype: np.dtype[Any]) -> Any:
     """Return the JSON form of a fill value.
 
     Examples
     --------
-    >>> encode_fill_value(np.float32("nan"), np.dtype("float32"))
+    >>> encode_number(np.float32("nan"), np.dtype("float32"))
     'NaN'
-    >>> encode_fill_value(1 - 2j, np.dtype("complex64"))
+    >>> encode_number(1 - 2j, np.dtype("complex64"))
     [1.0, -2.0]
     """
     scalar = dtype.type(value)
@@ -147,7 +148,7 @@ def _encode_float(scalar: Any, dtype: np.dtype[Any]) -> float | str:
     return "NaN" if bits == usual else f"0x{bits:0{2 * dtype.itemsize}x}"
 
 
-def decode_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
+def decode_number(value: Any, dtype: np.dtype[Any]) -> Any:
     """Return the numpy scalar of a fill value in JSON.
 
     Raises
@@ -157,7 +158,7 @@ def decode_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
 
     Examples
     --------
-    >>> float(decode_fill_value("0x7fc00000", np.dtype("float32")))
+    >>> float(decode_number("0x7fc00000", np.dtype("float32")))
     nan
     """
     decode: Callable[[Any, np.dtype[Any]], Any] | None = {
@@ -169,7 +170,7 @@ def decode_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
     }.get(dtype.kind)
     scalar = None if decode is None else decode(value, dtype)
     if scalar is None:
-        raise MetadataError(f"fill_value: {value!r} is not a value of data type {dtype.name}")
+        raise not_a_value(value, dtype.name)
     return scalar
 
 

@@ -1,0 +1,1 @@
+"""Data types, one module for each kind; `registry` finds them by name and by dtype."""
