@@ -11,7 +11,7 @@ import numpy as np
 from zarrstore.chunks import Progress
 from zarrstore.format.codecs.base import Codec
 from zarrstore.format.documents import ArrayDocument
-from zarrstore.hierarchy.core import ArrayCore
+from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.faces import AsyncFace, BlockingFace, Face, loaded, loaded_here
 from zarrstore.hierarchy.progress import reporting
 

@@ -8,8 +8,8 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 
 from zarrstore.abc import Store
+from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.attributes import Attributes
-from zarrstore.hierarchy.core import ArrayCore
 from zarrstore.hierarchy.nodes import NodeCore
 from zarrstore.hierarchy.options import ArrayOptions
 from zarrstore.runtime import CALLER, WORKERS, Home

@@ -9,7 +9,8 @@ from zarrstore.chunks import Progress
 from zarrstore.errors import KeyNotFoundError, MetadataError
 from zarrstore.format.documents import GroupDocument
 from zarrstore.hierarchy.array import Array, AsyncArray
-from zarrstore.hierarchy.core import ArrayCore, GroupCore, NodeOrError
+from zarrstore.hierarchy.array_core import ArrayCore
+from zarrstore.hierarchy.core import GroupCore, NodeOrError
 from zarrstore.hierarchy.faces import (
     AsyncFace,
     BlockingFace,
