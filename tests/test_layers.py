@@ -32,7 +32,7 @@ FLOORS = [
     ("stores",),
     ("registry",),
     ("format",),
-    ("chunks", "compute", "hierarchy"),
+    ("chunks", "compute", "hierarchy", "shards", "updating"),
 ]
 TOP = len(FLOORS)
 MAY_IMPORT_ASYNCIO = (

@@ -45,13 +45,37 @@ _HOMES = {
     ),
     "zarrstore.hierarchy.array": ("Array", "AsyncArray"),
     "zarrstore.hierarchy.group": ("AsyncGroup", "Group"),
+    "zarrstore.hierarchy.making": (
+        "array",
+        "create",
+        "empty",
+        "empty_like",
+        "full",
+        "full_like",
+        "ones",
+        "ones_like",
+        "zeros",
+        "zeros_like",
+    ),
     "zarrstore.hierarchy.opening": (
+        "consolidate_metadata",
         "create_array",
         "create_group",
         "open",
         "open_array",
+        "open_consolidated",
         "open_group",
         "open_store",
+    ),
+    "zarrstore.hierarchy.saving": (
+        "copy",
+        "delete",
+        "load",
+        "move",
+        "save",
+        "save_array",
+        "save_group",
+        "tree",
     ),
     "zarrstore.runtime": ("limits",),
     "zarrstore.stores.local": ("LocalStore",),
@@ -116,12 +140,32 @@ if TYPE_CHECKING:
     from zarrstore.hierarchy.array import AsyncArray as AsyncArray
     from zarrstore.hierarchy.group import AsyncGroup as AsyncGroup
     from zarrstore.hierarchy.group import Group as Group
+    from zarrstore.hierarchy.making import array as array
+    from zarrstore.hierarchy.making import create as create
+    from zarrstore.hierarchy.making import empty as empty
+    from zarrstore.hierarchy.making import empty_like as empty_like
+    from zarrstore.hierarchy.making import full as full
+    from zarrstore.hierarchy.making import full_like as full_like
+    from zarrstore.hierarchy.making import ones as ones
+    from zarrstore.hierarchy.making import ones_like as ones_like
+    from zarrstore.hierarchy.making import zeros as zeros
+    from zarrstore.hierarchy.making import zeros_like as zeros_like
+    from zarrstore.hierarchy.opening import consolidate_metadata as consolidate_metadata
     from zarrstore.hierarchy.opening import create_array as create_array
     from zarrstore.hierarchy.opening import create_group as create_group
     from zarrstore.hierarchy.opening import open as open
     from zarrstore.hierarchy.opening import open_array as open_array
+    from zarrstore.hierarchy.opening import open_consolidated as open_consolidated
     from zarrstore.hierarchy.opening import open_group as open_group
     from zarrstore.hierarchy.opening import open_store as open_store
+    from zarrstore.hierarchy.saving import copy as copy
+    from zarrstore.hierarchy.saving import delete as delete
+    from zarrstore.hierarchy.saving import load as load
+    from zarrstore.hierarchy.saving import move as move
+    from zarrstore.hierarchy.saving import save as save
+    from zarrstore.hierarchy.saving import save_array as save_array
+    from zarrstore.hierarchy.saving import save_group as save_group
+    from zarrstore.hierarchy.saving import tree as tree
     from zarrstore.runtime import limits as limits
     from zarrstore.stores.local import LocalStore as LocalStore
     from zarrstore.stores.mapping import MappingStore as MappingStore

@@ -1,9 +1,9 @@
-"""The chunk engine: moves the chunks of an array between a store and memory.
+"""The chunk engine: moves the chunks of a selection between a store and memory.
 
-Inline (a store that blocks) as many threads as cores, the caller's among them, take a batch of
-chunks each and run straight through: get, decode, scatter, or gather, encode, set. On an I/O
-loop the requests run concurrently, as far as the process-wide limits allow, and the decoding
-and encoding is done in worker threads, in batches.
+It takes *parts*, each what a selection has of one chunk, in batches. A store that blocks is used
+by as many threads as there are cores, the caller's among them; each takes a batch and does all of
+its work. A store that is asynchronous is asked for many chunks at once, and worker threads decode
+what has come.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from itertools import islice
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,10 +23,21 @@ from zarrstore.compute import compute, cores
 from zarrstore.errors import CorruptDataError
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import ArraySpec
-from zarrstore.format.codecs.bytes import flat_bytes
-from zarrstore.format.indexing import BasicSelection, ChunkPart
+from zarrstore.format.chunk_parts import (
+    changed,
+    gathered,
+    in_part,
+    is_ready,
+    keeps_memory,
+    place,
+    shard_layout,
+)
+from zarrstore.format.codecs.pipeline import CodecPipeline
+from zarrstore.format.indexing import ChunkPart, Selection
 from zarrstore.operations import Buffer
 from zarrstore.runtime import is_inline, limits
+from zarrstore.shards import read_part_of_shard
+from zarrstore.updating import update
 
 __all__ = ["Progress", "read_chunks", "write_chunks"]
 
@@ -35,38 +46,17 @@ NDArray: TypeAlias = np.ndarray[Any, Any]
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with the number of chunks that are done, and of all."""
 
-_BATCH_BYTES = 2**20
-_BATCH_CHUNKS = 32
-_IN_PLACE: Final = object()
-"""What was read is in the output already."""
-
-
-class _Turns:
-    """Lets one thread at a time into a store that answers at once.
-
-    Two threads that make short system calls hand the interpreter to each other at each of them,
-    which takes longer than the calls do. While one of them is in the store, the others decode.
-    A store that keeps a thread waiting is entered by several.
-    """
-
-    _WAITING = 0.0005
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waits = False
-
-    @contextmanager
-    def take(self, chunks: int) -> Iterator[None]:
-        alone = not self._waits
-        if alone:
-            self._lock.acquire()
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            if alone:
-                self._lock.release()
-            self._waits = time.perf_counter() - started > self._WAITING * chunks
+_BATCH_BYTES = 2**21
+_BATCH_CHUNKS = 64
+_WAITING = 0.002
+"""Seconds of waiting for a chunk from which more threads are to wait, each for one."""
+_WORTH_SHARING = 2**16
+"""Bytes of a chunk from which threads move chunks at the same time."""
+_FEW = 4
+_WORTH_A_THREAD = 2**21
+"""Bytes of chunks from which another thread is asked for help before anything is done."""
+_WORTH_A_BUFFER = 2**17
+"""Bytes from which one value is read quicker into memory that was used before."""
 
 
 class _Mover(ABC):
@@ -77,7 +67,7 @@ class _Mover(ABC):
         store: Store,
         path: str,
         spec: ArraySpec,
-        selection: BasicSelection,
+        selection: Selection,
         progress: Progress | None,
     ) -> None:
         self._store = store
@@ -89,46 +79,92 @@ class _Mover(ABC):
         self._done = 0
         self._total = 0
         self._inline = is_inline()
-        self._turns = _Turns()
+        self._largest_batch = 1
+        self._waits = False
+        self._small = spec.pipeline.nbytes < _WORTH_SHARING
+        self._turn = threading.Lock()
+        self._pipeline: CodecPipeline | None = None
+        """Of all chunks, where it is the same and they are no shards."""
+        if spec.grid.is_regular and shard_layout(spec.pipeline) is None:
+            self._pipeline = spec.pipeline
+
+    @property
+    @abstractmethod
+    def _together(self) -> bool:
+        """Whether the chunks of a batch are encoded or decoded in one call."""
 
     @abstractmethod
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
-        """Move a batch of parts."""
+        """Move a batch of parts: inline several, on a loop one."""
 
     async def run(self) -> None:
         """Move everything."""
         parts = self._selection.parts(self._spec.grid)
         self._total = self._selection.count_parts(self._spec.grid)
-        size = 1
+        if self._total == 1 or (self._inline and self._is_little()):
+            await self._move_and_tell(list(parts))
+            return
         if self._inline:
-            share = -(-self._total // cores())
             fitting = _BATCH_BYTES // max(1, self._spec.pipeline.nbytes)
-            size = max(1, min(_BATCH_CHUNKS, fitting, share))
-        batches = iter(lambda: list(islice(parts, size)), [])
-        limit = cores() if self._inline else limits.requests
-        count = -(-self._total // size)
-        await each_bounded(self._move_and_tell, batches, count=count, limit=limit)
+            self._largest_batch = max(1, min(_BATCH_CHUNKS, fitting))
+        await each_bounded(
+            self._move_and_tell,
+            self._batches(parts),
+            count=self._total,
+            limit=self._workers if self._inline else limits.requests,
+            at_once=self._total * self._spec.pipeline.nbytes > _WORTH_A_THREAD,
+        )
 
-    def _in_store(self, parts: Sequence[ChunkPart]) -> AbstractContextManager[None]:
-        """Return what is entered to use the store for some parts."""
-        return self._turns.take(len(parts)) if self._inline else nullcontext()
+    def _is_little(self) -> bool:
+        """Tell whether to plan the work would take longer than to do it."""
+        return self._total <= _FEW and self._total * self._spec.pipeline.nbytes <= _WORTH_SHARING
+
+    def _workers(self) -> int:
+        if self._waits:
+            return limits.threads
+        return 1 if self._small and not self._together else cores()
+
+    def _in_turn(self) -> AbstractContextManager[object]:
+        """Let one thread at a time use the store where its calls are short.
+
+        Two threads that make short system calls hand the interpreter to each other at each of
+        them, which takes longer than the calls do. While one makes them, others compute.
+        """
+        return self._turn if self._small and self._inline and not self._waits else nullcontext()
+
+    def _batches(self, parts: Iterator[ChunkPart]) -> Iterator[list[ChunkPart]]:
+        """Yield parts in batches: one alone, to see how long it takes, then smaller and smaller."""
+        left = self._total
+        size = 1
+        while batch := list(islice(parts, size)):
+            yield batch
+            left -= len(batch)
+            size = max(1, min(self._largest_batch, left // (2 * cores())))
 
     async def _move_and_tell(self, parts: Sequence[ChunkPart]) -> None:
         if self._inline:
+            started, busy = time.perf_counter(), time.thread_time()
             await self._move(parts)
+            waited = time.perf_counter() - started - (time.thread_time() - busy)
+            if waited > _WAITING * len(parts):
+                self._waits = True
+                self._largest_batch = 1
         else:
-            async with limits.memory(len(parts) * self._spec.pipeline.nbytes):
+            async with limits.memory(self._pipeline_of(parts[0]).nbytes):
                 await self._move(parts)
         if self._progress is not None:
             with self._counting:
                 self._done += len(parts)
                 self._progress(self._done, self._total)
 
+    def _pipeline_of(self, part: ChunkPart) -> CodecPipeline:
+        return self._pipeline or self._spec.pipeline_at(part.coords)
+
     def _key(self, part: ChunkPart) -> str:
         return self._prefix + self._spec.keys.key(part.coords)
 
     def _corrupt(self, key: str, error: CorruptDataError) -> CorruptDataError:
-        codecs = ", ".join(codec.name for codec in self._spec.pipeline.codecs)
+        codecs = ", ".join(codec.name for codec in self._spec.codecs)
         return CorruptDataError(
             f"chunk {key!r} of {self._store.url} (codecs: {codecs}) is corrupt: {error}; "
             "restore it from a copy, or delete the key to read the fill value there",
@@ -142,113 +178,183 @@ class _Reader(_Mover):
         super().__init__(*args)
         self._out = self._selection.full_view(out)
 
+    @property
+    def _together(self) -> bool:
+        return self._small and self._pipeline is not None and self._pipeline.decodes_many
+
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
-        keys = [self._key(part) for part in parts]
-        with self._in_store(parts):
-            found = [await self._fetch(*item) for item in zip(parts, keys, strict=True)]
-        await compute(self._place_all, parts, keys, found)
-
-    async def _fetch(self, part: ChunkPart, key: str) -> Any:
-        """Return the bytes of a chunk, or read them to where they belong."""
-        pipeline = self._spec.pipeline
-        if self._inline and pipeline.is_raw and part.fills_chunk:
-            target = self._out[part.outside]
-            if target.flags.c_contiguous and target.dtype == pipeline.dtype:
-                size = await self._store.get_into(key, flat_bytes(target))
-                if size is not None and size != target.nbytes:
-                    wrong = f"it has {size} bytes where {target.nbytes} are expected"
-                    raise self._corrupt(key, CorruptDataError(wrong))
-                return None if size is None else _IN_PLACE
-        return await self._store.get(key)
-
-    def _place_all(
-        self, parts: Sequence[ChunkPart], keys: Sequence[str], found: Sequence[Any]
-    ) -> None:
-        if len(parts) > 1 and self._spec.pipeline.decodes_many:
-            # damaged data is decoded again, one by one, to name its key
-            with suppress(CorruptDataError):
-                there = [data for data in found if data is not None]
-                decoded = iter(self._spec.pipeline.decode_many(there))
-                for part, data in zip(parts, found, strict=True):
-                    self._out[part.outside] = (
-                        self._spec.fill_value if data is None else next(decoded)[part.inside]
-                    )
-                return
-        for part, key, data in zip(parts, keys, found, strict=True):
-            if data is None:
-                self._out[part.outside] = self._spec.fill_value
-            elif data is not _IN_PLACE:
-                try:
-                    self._place(part, data)
-                except CorruptDataError as error:
-                    raise self._corrupt(key, error) from error
-
-    def _place(self, part: ChunkPart, data: Buffer) -> None:
-        target = self._out[part.outside]
-        pipeline = self._spec.pipeline
-        if part.fills_chunk and target.flags.c_contiguous and target.dtype == pipeline.dtype:
-            pipeline.decode_into(data, target)
+        if self._pipeline is None:
+            parts = [part for part in parts if not await self._read_of_shard(part)]
+        if not self._inline or (len(parts) < 2 and self._spec.pipeline.nbytes < _WORTH_A_BUFFER):
+            for part in parts:
+                data = await self._store.get(self._key(part))
+                await compute(self._place, part, data)
+        elif len(parts) > 1 and self._together and self._pipeline is not None:
+            await self._read_together(parts, self._pipeline)
         else:
-            target[...] = pipeline.decode(data)[part.inside]
+            put = self._place if self._pipeline is None else self._place_plainly
+            keys = map(self._key, parts)
+            await self._store.get_each(keys, lambda index, data: put(parts[index], data))
+
+    async def _read_of_shard(self, part: ChunkPart) -> bool:
+        """Read a small part of a shard without the rest; tell whether it was one."""
+        pipeline = self._pipeline_of(part)
+        layout = None if part.is_whole else shard_layout(pipeline)
+        if layout is None:
+            return False
+        key = self._key(part)
+        try:
+            return await read_part_of_shard(
+                self._store, key, layout, part, self._selection, self._out
+            )
+        except CorruptDataError as error:
+            raise self._corrupt(key, error) from error
+
+    async def _read_together(self, parts: Sequence[ChunkPart], pipeline: CodecPipeline) -> None:
+        """Read chunks that are decoded in one call, which hands the interpreter over once."""
+        found: list[bytes | None] = []
+        with self._in_turn():
+            await self._store.get_each(
+                map(self._key, parts),
+                lambda _, data: found.append(None if data is None else bytes(data)),
+            )
+        with suppress(CorruptDataError):  # decoded again one by one, to name its key
+            there = [data for data in found if data is not None]
+            decoded = iter(pipeline.decode_many(there))
+            for part, data in zip(parts, found, strict=True):
+                self._out[part.outside] = (
+                    self._spec.fill_value if data is None else next(decoded)[part.inside]
+                )
+            return
+        for part, data in zip(parts, found, strict=True):
+            self._place(part, data)
+
+    def _place(self, part: ChunkPart, data: Buffer | None) -> None:
+        if data is None:
+            self._out[part.outside] = self._spec.fill_value
+            return
+        try:
+            place(self._pipeline_of(part), data, part, self._selection, self._out)
+        except CorruptDataError as error:
+            raise self._corrupt(self._key(part), error) from error
+
+    def _place_plainly(self, part: ChunkPart, data: Buffer | None) -> None:
+        """Do what `_place` does, with fewer calls, for chunks that are no shards."""
+        pipeline = self._spec.pipeline
+        if data is None or pipeline.nbytes > _WORTH_A_BUFFER:
+            self._place(part, data)
+            return
+        try:
+            chunk = pipeline.decode(data)
+        except CorruptDataError as error:
+            raise self._corrupt(self._key(part), error) from error
+        self._out[part.outside] = chunk if part.fills_chunk else chunk[part.inside]
 
 
 class _Writer(_Mover):
-    def __init__(self, *args: Any, value: NDArray, write_empty_chunks: bool) -> None:
+    def __init__(
+        self, *args: Any, value: NDArray, write_empty_chunks: bool, fields: Sequence[str] | None
+    ) -> None:
         super().__init__(*args)
+        self._fields = fields
         self._value = self._selection.full_view(value)
-        can_delete = Capability.DELETE in self._store.capabilities
-        self._write_empty_chunks = write_empty_chunks or not can_delete
+        capabilities = self._store.capabilities
+        self._write_empty_chunks = write_empty_chunks or Capability.DELETE not in capabilities
+        self._swaps = Capability.COMPARE_AND_SWAP in capabilities
+
+    @property
+    def _together(self) -> bool:
+        return self._small and self._pipeline is not None and self._pipeline.encodes_many
 
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
-        store = self._store
-        keys = [self._key(part) for part in parts]
-        old = [
-            None if part.is_whole else await store.get(key)
-            for part, key in zip(parts, keys, strict=True)
-        ]
-        encoded = await compute(self._encode_all, parts, keys, old)
-        with self._in_store(parts):
-            for key, data in zip(keys, encoded, strict=True):
-                if data is None:
-                    await store.delete(key)
-                else:
-                    await store.set(key, data)
+        if self._fields is not None:
+            parts = [in_part(part) for part in parts]
+        whole = [part for part in parts if part.is_whole]
+        empty: list[str] = []
+        if self._inline:
+            encoded = self._encoded_in_turn(whole, empty)
+            with self._in_turn():
+                await self._store.set_each(encoded)
+        else:
+            for key, data in await compute(self._encoded, whole, empty):
+                await self._store.set(key, data)
+        for key in empty:
+            await self._store.delete(key)
+        if len(whole) < len(parts):
+            for part in parts:
+                if not part.is_whole:
+                    await self._update(part)
 
-    def _encode_all(
-        self, parts: Sequence[ChunkPart], keys: Sequence[str], old: Sequence[Buffer | None]
-    ) -> list[Buffer | None]:
-        """Return the bytes of chunks, ``None`` for those that need not be stored."""
-        pipeline = self._spec.pipeline
-        # without a codec the stored bytes are the chunk's own memory, which must then last
-        room = pipeline.room(len(parts), lasting=not self._inline and pipeline.is_raw)
-        chunks = [self._gather(*item) for item in zip(parts, keys, old, room, strict=True)]
-        stored = [self._write_empty_chunks or not self._spec.is_fill(chunk) for chunk in chunks]
-        data = iter(
-            pipeline.encode_many([c for c, kept in zip(chunks, stored, strict=True) if kept])
-        )
-        return [next(data) if kept else None for kept in stored]
+    def _encoded_in_turn(
+        self, parts: Sequence[ChunkPart], empty: list[str]
+    ) -> Iterable[tuple[str, Buffer]]:
+        """Return what `_encoded` does: large chunks one by one, from memory that is used again."""
+        if self._small:
+            # all at once: between system calls the processor runs other code at half its speed
+            return self._encoded(parts, empty)
+        return chain.from_iterable(self._encoded([part], empty) for part in parts)
 
-    def _gather(self, part: ChunkPart, key: str, old: Buffer | None, room: NDArray) -> NDArray:
-        pipeline = self._spec.pipeline
-        value = self._value[part.outside]
-        if part.fills_chunk and value.dtype == pipeline.dtype and value.flags.c_contiguous:
-            return value
-        if old is not None:
-            try:
-                pipeline.decode_into(old, room)
-            except CorruptDataError as error:
-                raise self._corrupt(key, error) from error
-        elif not part.fills_chunk:
-            room[...] = self._spec.fill_value
-        room[part.inside] = value
-        return room
+    def _encoded(self, parts: Sequence[ChunkPart], empty: list[str]) -> list[tuple[str, Buffer]]:
+        """Return the keys and bytes of whole chunks; note the keys of those not to be stored."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            data = [self._changed(part, None, self._write_empty_chunks) for part in parts]
+            keys = [self._key(part) for part in parts]
+            empty += [key for key, chunk in zip(keys, data, strict=True) if chunk is None]
+            return [
+                (key, chunk) for key, chunk in zip(keys, data, strict=True) if chunk is not None
+            ]
+        rooms: NDArray | None = None
+        kept: list[str] = []
+        chunks: list[NDArray] = []
+        for number, part in enumerate(parts):
+            chunk = self._value[part.outside]
+            if not (part.fills_chunk and is_ready(chunk, pipeline)):
+                if rooms is None:
+                    # without a codec what is stored is this memory, which must then last
+                    lasting = not self._inline and keeps_memory(pipeline)
+                    rooms = pipeline.room(len(parts), lasting=lasting)
+                chunk = gathered(pipeline, None, part, chunk, rooms[number])
+            if self._write_empty_chunks or not pipeline.spec.is_fill(chunk):
+                kept.append(self._key(part))
+                chunks.append(chunk)
+            else:
+                empty.append(self._key(part))
+        return list(zip(kept, pipeline.encode_many(chunks), strict=True))
+
+    async def _update(self, part: ChunkPart) -> None:
+        """Change a part of a chunk, on top of what others change meanwhile."""
+
+        async def change(old: Buffer | None) -> Buffer | None:
+            # a chunk that became empty is written where deleting it could lose another's change
+            write_empty = self._write_empty_chunks or (self._swaps and old is not None)
+            return await compute(self._changed, part, old, write_empty)
+
+        await update(self._store, self._key(part), change)
+
+    def _changed(
+        self, part: ChunkPart, old: Buffer | None, write_empty_chunks: bool
+    ) -> Buffer | None:
+        pipeline = self._pipeline_of(part)
+        try:
+            return changed(
+                pipeline,
+                old,
+                part,
+                self._selection,
+                self._value,
+                write_empty_chunks,
+                self._fields,
+            )
+        except CorruptDataError as error:
+            raise self._corrupt(self._key(part), error) from error
 
 
 async def read_chunks(
     store: Store,
     path: str,
     spec: ArraySpec,
-    selection: BasicSelection,
+    selection: Selection,
     out: NDArray,
     progress: Progress | None = None,
 ) -> None:
@@ -260,7 +366,7 @@ async def read_chunks(
     path : str
         Of the array in the store.
     spec : ArraySpec
-    selection : BasicSelection
+    selection : Selection
     out : numpy.ndarray
         Of the selection's shape.
     progress : callable, optional
@@ -278,14 +384,16 @@ async def write_chunks(
     store: Store,
     path: str,
     spec: ArraySpec,
-    selection: BasicSelection,
+    selection: Selection,
     value: NDArray,
     progress: Progress | None = None,
     write_empty_chunks: bool = False,
+    fields: Sequence[str] | None = None,
 ) -> None:
     """Write a selection of an array from memory.
 
-    A whole chunk is written without reading it; a part of one is read, changed and written.
+    A whole chunk is written without reading it; a part of one is read, changed and written, on
+    top of what others write to it meanwhile (see `zarrstore.updating.update`).
     Chunks that hold only the fill value are deleted instead, unless ``write_empty_chunks``.
 
     Parameters
@@ -294,16 +402,13 @@ async def write_chunks(
     path : str
         Of the array in the store.
     spec : ArraySpec
-    selection : BasicSelection
+    selection : Selection
     value : numpy.ndarray
         Of the selection's shape.
     progress : callable, optional
     write_empty_chunks : bool, default False
-
-    Notes
-    -----
-    Writers of parts of one chunk at the same time overwrite each other's parts: give each its
-    own chunks.
+    fields : sequence of str, optional
+        Write only these fields of records, and leave the others as they are.
     """
     writer = _Writer(
         store,
@@ -313,5 +418,6 @@ async def write_chunks(
         progress,
         value=value,
         write_empty_chunks=write_empty_chunks,
+        fields=fields,
     )
     await writer.run()

@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zarrstore.budgets import limits, positive, run_in_worker
 from zarrstore.runtime import drive_inline, is_inline
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["each_bounded", "map_bounded"]
 
@@ -54,7 +57,8 @@ async def each_bounded(
     items: Iterable[T],
     *,
     count: int,
-    limit: int | None = None,
+    limit: int | Callable[[], int] | None = None,
+    at_once: bool = False,
 ) -> None:
     """Apply a coroutine function to many items, several at a time.
 
@@ -69,21 +73,29 @@ async def each_bounded(
         Taken one by one, so it may be long, and may be made meanwhile.
     count : int
         How many items there are.
-    limit : int, optional
-        At most so many at once; by default `limits.requests` on a loop, `limits.threads`
-        inline.
+    limit : int or callable, optional
+        At most so many at once, or a function that returns it when help is called for; by
+        default `limits.requests` on a loop, `limits.threads` inline.
+    at_once : bool, default False
+        Whether worker threads are to help from the beginning: the work is known to be long.
 
     Raises
     ------
     Exception
         The first error; what was not started is not, and what was under way has ended.
     """
-    if limit is not None:
+    if isinstance(limit, int):
         positive("limit", limit)
+    usual = limits.threads if is_inline() else limits.requests
+
+    def workers() -> int:
+        most = limit() if callable(limit) else limit
+        return min(count, usual if most is None else most)
+
     if is_inline():
-        _each_inline(function, iter(items), min(count, limit or limits.threads))
+        _each_inline(function, iter(items), workers, at_once)
     else:
-        await _each_loop(function, iter(items), min(count, limit or limits.requests))
+        await _each_loop(function, iter(items), workers())
 
 
 async def _each_loop(
@@ -141,16 +153,25 @@ class _Shared(Generic[T]):
 
 
 def _each_inline(
-    function: Callable[[T], Awaitable[object]], items: Iterator[T], workers: int
+    function: Callable[[T], Awaitable[object]],
+    items: Iterator[T],
+    workers: Callable[[], int],
+    at_once: bool,
 ) -> None:
     shared = _Shared(function, items)
-    if shared.work(time.perf_counter() + _LONGER_THAN_SMALL_WORK) or workers < 2:
-        shared.work()
-        return
-    helpers = [run_in_worker(shared.work) for _ in range(workers - 1)]
+    helpers: list[Future[bool]] = []
+
+    def call_for_help() -> None:
+        missing = workers() - 1 - len(helpers)
+        helpers.extend(run_in_worker(shared.work) for _ in range(missing))
+
     try:
         with suppress(Exception):  # raised below, unless another was first
-            shared.work()
+            if at_once:
+                call_for_help()
+            if not shared.work(time.perf_counter() + _LONGER_THAN_SMALL_WORK):
+                call_for_help()
+                shared.work()
     finally:
         # a helper that has not started by now is not needed: never wait for a free thread
         for helper in helpers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -22,11 +23,7 @@ class Listable(Readable, Writable):
     """
 
     def _capabilities_of_hooks(self) -> Capability:
-        found = Capability.READ
-        for name, capability in _CAPABILITIES.items():
-            if getattr(type(self), name) is not getattr(Listable, name):
-                found |= capability
-        return found
+        return _capabilities_of(type(self))
 
     def _list(self, prefix: str) -> Iterable[str] | AsyncIterator[str] | Any:
         """Yield every key that starts with a prefix, each once, in any order."""
@@ -168,3 +165,12 @@ _CAPABILITIES = {
     "_list": Capability.LIST,
     "_set_if": Capability.CREATE_EXCLUSIVE | Capability.COMPARE_AND_SWAP,
 }
+
+
+@functools.cache
+def _capabilities_of(cls: type[Listable]) -> Capability:
+    found = Capability.READ
+    for name, capability in _CAPABILITIES.items():
+        if getattr(cls, name) is not getattr(Listable, name):
+            found |= capability
+    return found

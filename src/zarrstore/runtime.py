@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextvars
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -44,6 +45,7 @@ __all__ = [
     "io_loop_home",
     "is_inline",
     "limits",
+    "pause",
     "run_in_worker",
 ]
 
@@ -88,6 +90,16 @@ def drive_inline(function: Callable[..., Coroutine[Any, Any, T]], *args: Any, **
         f"{name} suspended while it was driven without an event loop: "
         "a store that awaits I/O must subclass Store, not BlockingStore"
     )
+
+
+async def pause(seconds: float) -> None:
+    """Wait, in a coroutine that runs inline or on an I/O loop."""
+    if _thread.inline:
+        time.sleep(seconds)
+    else:
+        import asyncio
+
+        await asyncio.sleep(seconds)
 
 
 class Home(Protocol):

@@ -17,6 +17,7 @@ from zarrstore.operations import (
     Stat,
     Version,
 )
+from zarrstore.readable import Receive
 
 __all__ = ["SyncStore"]
 
@@ -110,6 +111,10 @@ class SyncStore(MutableMapping[str, bytes]):
         """Return many values, ``None`` for each that is missing: see `Store.get_many`."""
         return self._drive(self._store.get_many, requests)
 
+    def get_each(self, keys: Iterable[str], receive: Receive) -> None:
+        """Read values one after the other, handing each to a function: see `Store.get_each`."""
+        self._drive(self._store.get_each, keys, receive)
+
     def get_into(self, key: str, buffer: Any, byte_range: ByteRequest | None = None) -> int | None:
         """Read into a buffer; return the size, ``None`` if missing: see `Store.get_into`."""
         return self._drive(self._store.get_into, key, buffer, byte_range)
@@ -146,6 +151,10 @@ class SyncStore(MutableMapping[str, bytes]):
         See `Store.set_if_not_exists`.
         """
         return self._drive(self._store.set_if_not_exists, key, value)
+
+    def set_each(self, items: Iterable[tuple[str, Any]]) -> None:
+        """Write values one after the other, each taken as it comes: see `Store.set_each`."""
+        self._drive(self._store.set_each, items)
 
     def set_many(self, items: Iterable[tuple[str, Any]]) -> None:
         """Write many values, from pairs or a mapping: see `Store.set_many`."""

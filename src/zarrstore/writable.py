@@ -38,6 +38,10 @@ class Writable(Operations):
         """Write many values."""
         return NotImplemented
 
+    def _set_each(self, items: Iterable[tuple[str, Any]]) -> MaybeAwaitable[Any]:
+        """Write values one after the other, taking each as it comes; see `set_each`."""
+        return NotImplemented
+
     def _delete(self, key: str) -> MaybeAwaitable[Any]:
         """Delete a key; nothing happens if there is none."""
         return NotImplemented
@@ -187,6 +191,37 @@ class Writable(Operations):
         checked = [(key, self._value(value)) for key, value in pairs.items()]
         if await self._hook("_set_many", checked) is NotImplemented:
             await map_bounded(lambda item: self._hook("_set", *item), checked)
+
+    @operation
+    async def set_each(self, items: Iterable[tuple[str, Any]]) -> None:
+        """Write values one after the other, each taken when the one before it is written.
+
+        So ``items`` may make each value in the same buffer. For many small values of a store
+        that blocks this is the quickest way to write.
+
+        Parameters
+        ----------
+        items : iterable of pairs of key and value
+            It must not use the store.
+
+        Raises
+        ------
+        InvalidKeyError, TypeError
+            If a key or value is wrong, when its turn comes; those before it are written.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore()
+        >>> store.sync.set_each((f"c/{number}", bytes([number])) for number in range(2))
+        >>> dict(store.sync)
+        {'c/0': b'\\x00', 'c/1': b'\\x01'}
+        """
+        self._writing("set_each")
+        checked = ((check_key(key), self._value(value)) for key, value in items)
+        if await self._hook("_set_each", checked) is NotImplemented:
+            for key, value in checked:
+                await self._hook("_set", key, value)
 
     @operation
     async def delete(self, key: str) -> None:

@@ -69,7 +69,7 @@ def test_a_wrapper_forwards_every_hook(name):
 @pytest.mark.parametrize("name", hooks())
 def test_a_prefix_store_translates_every_hook(name):
     """Every hook takes a key, a prefix, or several: none may reach the store as it came."""
-    takes = set(hooks()[name].parameters) & {"key", "prefix", "requests", "items"}
+    takes = set(hooks()[name].parameters) & {"key", "keys", "prefix", "requests", "items"}
     assert takes
     assert name in vars(PrefixStore), f"PrefixStore passes {name} on with the key it was given"
 
@@ -119,11 +119,13 @@ CALLS = {
     "_get_ranges": lambda s: s.get_ranges("a", [RangeByteRequest(0, 1)]),
     "_get_many": lambda s: s.get_many(["a", "b"]),
     "_get_into": lambda s: s.get_into("a", bytearray(1)),
+    "_get_each": lambda s: s.get_each(["a"], lambda index, value: None),
     "_stat": lambda s: s.stat("a"),
     "_exists": lambda s: s.exists("a"),
     "_set": lambda s: s.set("a", b""),
     "_set_if": lambda s: s.set("a", b"", expect=ABSENT),
     "_set_many": lambda s: s.set_many([("a", b"")]),
+    "_set_each": lambda s: s.set_each([("a", b"")]),
     "_delete": lambda s: s.delete("a"),
     "_delete_dir": lambda s: s.delete_dir("a"),
     "_list": lambda s: list(s.list()),

@@ -14,6 +14,7 @@ __all__ = ["ConfinedDirectory"]
 
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | _FLAGS
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
 
 
@@ -45,7 +46,7 @@ class ConfinedDirectory:
     def __init__(self, root: str) -> None:
         self.root = root
         self.base = os.path.join(root, "")
-        self._real_base = ""
+        self._real_base = self.base  # unless there is a link on the way to the root
         self._makes_first = False
 
     def open(self, path: str) -> int:
@@ -57,6 +58,25 @@ class ConfinedDirectory:
             os.close(descriptor)
             raise
         return descriptor
+
+    def open_directory(self, directory: str) -> int:
+        """Open a directory, so that its files can be opened by their names."""
+        descriptor = os.open(self.base + directory, _DIRECTORY)
+        try:
+            if directory:
+                self._check(descriptor, directory)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def make_directory(self, directory: str, durable: bool = False) -> int:
+        """Open a directory as `open_directory` does; make it if it is missing."""
+        try:
+            return self.open_directory(directory)
+        except FileNotFoundError:
+            self._make(directory, durable)
+            return self.open_directory(directory)
 
     def create(self, path: str, durable: bool = False) -> int:
         """Create a file that does not exist, with its directory, and open it for writing.

@@ -39,9 +39,9 @@ _ADVICE = {
 }
 
 
-def temporary_name() -> str:
-    """Return a fresh file name, of one length, that `is_temporary` knows."""
-    return f".zarrstore-{secrets.token_hex(8)}.partial"
+def temporary_name(number: int | None = None) -> str:
+    """Return a file name, of one length, that `is_temporary` knows: that of a number, or fresh."""
+    return f".zarrstore-{secrets.randbits(64) if number is None else number:016x}.partial"
 
 
 def is_temporary(path: str) -> bool:

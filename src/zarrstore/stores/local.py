@@ -6,7 +6,7 @@ import errno
 import os
 import stat as stat_module
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,9 @@ from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import ZarrStoreError
 from zarrstore.keys import join
 from zarrstore.operations import Absent, Buffer
+from zarrstore.readable import Receive
 from zarrstore.stores._confined import ConfinedDirectory
+from zarrstore.stores._each_file import CAN_OPEN_BESIDE, read_each, write_each
 from zarrstore.stores._files import (
     FileLock,
     is_temporary,
@@ -157,6 +159,16 @@ class LocalStore(BlockingStore):
             return _read_into(descriptor, buffer[: stop - start], start)
 
         return self._read_file(key, read)
+
+    def _get_each(self, keys: Iterable[str], receive: Receive) -> Any:
+        if not CAN_OPEN_BESIDE:
+            return NotImplemented
+        return read_each(self._files, keys, receive, self._get)
+
+    def _set_each(self, items: Iterable[tuple[str, Any]]) -> Any:
+        if not CAN_OPEN_BESIDE:
+            return NotImplemented
+        return write_each(self._files, items, self._set, self._durable)
 
     def _stat(self, key: str) -> Stat | None:
         try:

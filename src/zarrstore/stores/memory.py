@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import NotShareableError
 from zarrstore.operations import Absent
+from zarrstore.readable import Receive
 from zarrstore.runtime import CALLER, ForkSafeLock
 
 __all__ = ["MemoryStore"]
@@ -141,6 +142,10 @@ class MemoryStore(BlockingStore):
             for key, byte_range in requests
         ]
 
+    def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
+        for index, key in enumerate(keys):
+            receive(index, self._get(key))
+
     def _stat(self, key: str) -> Stat | None:
         with self._data.lock:
             value = self._data.values.get(key)
@@ -174,6 +179,9 @@ class MemoryStore(BlockingStore):
             data.forget(key)
 
     def _set_many(self, items: Sequence[tuple[str, bytes]]) -> None:
+        self._set_each(items)
+
+    def _set_each(self, items: Iterable[tuple[str, bytes]]) -> None:
         for key, value in items:
             self._set(key, value)
 

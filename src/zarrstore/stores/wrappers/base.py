@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Literal
 
 from zarrstore.abc import Stat, Store, Version
 from zarrstore.byte_range import ByteRequest
 from zarrstore.operations import Absent, Capability
+from zarrstore.readable import Receive
 
 __all__ = ["WrapperStore"]
 
@@ -79,6 +80,9 @@ class WrapperStore(Store):
     ) -> int | None:
         return await self._inner.get_into(key, buffer, byte_range)
 
+    async def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
+        await self._inner.get_each(keys, receive)
+
     async def _stat(self, key: str) -> Stat | None:
         return await self._inner.stat(key)
 
@@ -95,6 +99,9 @@ class WrapperStore(Store):
 
     async def _set_many(self, items: Sequence[tuple[str, Any]]) -> None:
         await self._inner.set_many(items)
+
+    async def _set_each(self, items: Iterable[tuple[str, Any]]) -> None:
+        await self._inner.set_each(items)
 
     async def _delete(self, key: str) -> None:
         await self._inner.delete(key)

@@ -60,8 +60,8 @@ class LatencyStore(WrapperStore):
         }
 
     async def _hook(self, name: str, *args: Any) -> Any:
-        if name in ("_get_many", "_set_many"):
-            return NotImplemented  # one by one, several at once: each waits for itself
+        if name in ("_get_many", "_set_many", "_get_each", "_set_each"):
+            return NotImplemented  # one by one: each waits for itself
         writes = name.startswith(("_set", "_delete"))
         async with limits.request():
             await asyncio.sleep(self._set_latency if writes else self._get_latency)

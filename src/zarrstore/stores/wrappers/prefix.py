@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Literal
 
 from zarrstore.abc import Stat, Store, Version
@@ -10,6 +10,7 @@ from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ConflictError
 from zarrstore.keys import check_prefix
 from zarrstore.operations import Absent
+from zarrstore.readable import Receive
 from zarrstore.redaction import join_url
 from zarrstore.stores.wrappers.base import WrapperStore
 
@@ -69,6 +70,9 @@ class PrefixStore(WrapperStore):
     ) -> int | None:
         return await self._inner.get_into(self._prefix + key, buffer, byte_range)
 
+    async def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
+        await self._inner.get_each((self._prefix + key for key in keys), receive)
+
     async def _stat(self, key: str) -> Stat | None:
         return await self._inner.stat(self._prefix + key)
 
@@ -88,6 +92,9 @@ class PrefixStore(WrapperStore):
 
     async def _set_many(self, items: Sequence[tuple[str, Any]]) -> None:
         await self._inner.set_many([(self._prefix + key, value) for key, value in items])
+
+    async def _set_each(self, items: Iterable[tuple[str, Any]]) -> None:
+        await self._inner.set_each((self._prefix + key, value) for key, value in items)
 
     async def _delete(self, key: str) -> None:
         await self._inner.delete(self._prefix + key)
