@@ -16,15 +16,22 @@ from zarrstore.errors import MetadataError
 from zarrstore.operations import Buffer
 
 __all__ = [
+    "MAX_DIMENSIONS",
     "METADATA_KEY",
     "ArrayDocument",
     "Document",
     "Extension",
     "GroupDocument",
+    "Length",
     "decode",
+    "dumps",
     "encode",
     "extension",
+    "from_json",
+    "invalid",
+    "parse",
     "plain_attributes",
+    "to_json",
 ]
 
 METADATA_KEY = "zarr.json"
@@ -103,41 +110,88 @@ def decode(data: Buffer, key: str, store: str) -> Document:
     MetadataError
         If it is not JSON, or not a valid document; the message has the path of the field.
     """
+    return from_json(parse(data, key, store), key, store)
+
+
+def from_json(raw: Any, key: str, store: str) -> Document:
+    """Return the metadata document of parsed JSON: see `decode`."""
     try:
-        raw = _parsed(data)
-        if not isinstance(raw, dict):
-            raise MetadataError(f"the document is {type(raw).__name__}, not an object")
-        node_type = raw.get("node_type")
-        if raw.get("zarr_format") != 3 or node_type not in ("array", "group"):
-            raise MetadataError(
-                "zarr_format must be 3 and node_type 'array' or 'group'; found "
-                f"{raw.get('zarr_format')!r} and {node_type!r}"
-            )
-        known = _KNOWN[node_type]
-        extra = {name: raw.pop(name) for name in list(raw) if name not in known}
-        for name, value in extra.items():
-            if name != "consolidated_metadata" and not (
-                isinstance(value, dict) and value.get("must_understand") is False
-            ):
-                raise MetadataError(f"{name}: a member that is not known here must be understood")
-        document: Document = msgspec.convert({**raw, "extra": extra}, _CLASSES[node_type])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MetadataError) as error:
+        return _document(raw)
+    except (msgspec.MsgspecError, MetadataError) as error:
+        raise invalid(key, store, 3, error) from error
+
+
+def _document(raw: Any) -> Document:
+    if not isinstance(raw, dict):
+        raise MetadataError(f"the document is {type(raw).__name__}, not an object")
+    node_type = raw.get("node_type")
+    if raw.get("zarr_format") != 3 or node_type not in ("array", "group"):
         raise MetadataError(
-            f"{key!r} in {store} is not a valid Zarr v3 document: {error}", store=store, key=key
-        ) from error
-    return document
+            "zarr_format must be 3 and node_type 'array' or 'group'; found "
+            f"{raw.get('zarr_format')!r} and {node_type!r}"
+        )
+    unknown = raw.keys() - _KNOWN[node_type]
+    if not unknown:
+        return msgspec.convert(raw, _CLASSES[node_type])
+    known = {name: value for name, value in raw.items() if name not in unknown}
+    extra = {name: value for name, value in raw.items() if name in unknown}
+    for name, value in extra.items():
+        if name != "consolidated_metadata" and not (
+            isinstance(value, dict) and value.get("must_understand") is False
+        ):
+            raise MetadataError(f"{name}: a member that is not known here must be understood")
+    return msgspec.convert({**known, "extra": extra}, _CLASSES[node_type])
 
 
-def _parsed(data: Buffer) -> Any:
-    """Parse JSON, and the ``NaN`` and ``Infinity`` that zarr-python writes into attributes."""
+def parse(data: Buffer, key: str, store: str) -> Any:
+    """Parse the JSON of a metadata document, ``NaN`` and ``Infinity`` included.
+
+    zarr-python writes these into attributes, and into the fill values of Zarr v2.
+
+    Raises
+    ------
+    MetadataError
+        If it is not JSON, or a name stands twice in an object.
+    """
     try:
-        return msgspec.json.decode(data)
-    except msgspec.DecodeError:
         try:
-            return json.loads(str(data, "utf-8"))
-        except ValueError:
-            pass
+            raw = msgspec.json.decode(data)
+        except msgspec.DecodeError as error:
+            return _parse_slowly(data, error)
+        # a name that stood twice is gone, and so is the colon behind it
+        same = b"\\u003" not in bytes(data) and (
+            msgspec.json.encode(raw).count(b":") == bytes(data).count(b":")
+        )
+        return raw if same else _parse_slowly(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MetadataError) as error:
+        raise invalid(key, store, 3 if key.endswith(METADATA_KEY) else 2, error) from error
+
+
+def _parse_slowly(data: Buffer, refused: msgspec.DecodeError | None = None) -> Any:
+    try:
+        return json.loads(str(data, "utf-8"), object_pairs_hook=_object)
+    except MetadataError:
         raise
+    except ValueError as error:
+        raise refused or MetadataError(str(error)) from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise MetadataError(f"{twice}: the name stands twice in one object")
+    return found
+
+
+def invalid(key: str, store: str, version: int, error: Exception) -> MetadataError:
+    """Make the error of a document that is not valid."""
+    return MetadataError(
+        f"{key!r} in {store} is not a valid Zarr v{version} document: {error}",
+        store=store,
+        key=key,
+    )
 
 
 def encode(document: Document) -> bytes:
@@ -146,10 +200,23 @@ def encode(document: Document) -> bytes:
     Its attributes are as `plain_attributes` returns them. Those that are not a number are
     written as zarr-python writes them: ``NaN``, ``Infinity``.
     """
-    raw = msgspec.to_builtins(document)
+    return dumps(to_json(document))
+
+
+def to_json(document: Document) -> dict[str, Any]:
+    """Return a metadata document as values of JSON."""
+    raw: dict[str, Any] = msgspec.to_builtins(document)
     extra = raw.pop("extra", {})
     raw.setdefault("attributes", {})
-    return json.dumps({**raw, **extra}, indent=2, ensure_ascii=False).encode()
+    for codec in raw.get("codecs", ()):
+        if isinstance(codec, dict) and codec["name"].startswith("numcodecs."):
+            codec.setdefault("configuration", {})  # without, zarr-python refuses it
+    return {**raw, **extra}
+
+
+def dumps(value: Any) -> bytes:
+    """Return values of JSON as indented text."""
+    return json.dumps(value, indent=2, ensure_ascii=False).encode()
 
 
 def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:

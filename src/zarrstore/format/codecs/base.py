@@ -61,6 +61,38 @@ class ChunkSpec:
         """Bytes of all elements in memory; of the references to them where they are objects."""
         return self.size * self.dtype.itemsize
 
+    def is_fill(self, chunk: np.ndarray[Any, Any]) -> bool:
+        """Tell whether every element is the fill value, bit for bit (so -0.0 is not 0.0)."""
+        if self.data_type.is_variable:
+            return bool((chunk == self.fill_value).all())
+        # most chunks that are not empty show it in their first element
+        if chunk[self._first].tobytes() != self._fill_bytes:
+            return False
+        bits = chunk.reshape(-1).view(self._unit)
+        return bool((bits.reshape(-1, self._fill_bits.size) == self._fill_bits).all())
+
+    def has_fill(self, elements: np.ndarray[Any, Any]) -> bool:
+        """Tell whether any element is the fill value, of a data type of fixed size."""
+        bits = np.ascontiguousarray(elements).reshape(-1).view(self._unit)
+        same = bits.reshape(-1, self._fill_bits.size) == self._fill_bits
+        return bool(same.all(axis=1).any())
+
+    @functools.cached_property
+    def _unit(self) -> np.dtype[Any]:
+        return np.dtype(f"u{math.gcd(self.dtype.itemsize, 8)}")
+
+    @functools.cached_property
+    def _first(self) -> tuple[int, ...]:
+        return (0,) * len(self.shape)
+
+    @functools.cached_property
+    def _fill_bytes(self) -> bytes:
+        return self._fill_bits.tobytes()
+
+    @functools.cached_property
+    def _fill_bits(self) -> np.ndarray[Any, Any]:
+        return np.array([self.fill_value], self.dtype).view(self._unit)
+
 
 class Codec(ABC):
     """A codec of Zarr v3: its name, its configuration in metadata.
@@ -103,7 +135,7 @@ class Codec(ABC):
         """Return the codec as it stands in a metadata document."""
         configuration = self.configuration()
         document: dict[str, Any] = {"name": self.name}
-        if configuration:
+        if configuration or self.name.startswith("numcodecs."):  # without, zarr-python refuses it
             document["configuration"] = configuration
         return document
 
@@ -180,6 +212,9 @@ class BytesBytesCodec(Codec):
     @abstractmethod
     def encode(self, data: Buffer) -> Buffer:
         """Return the encoded bytes."""
+
+    encodes_many = False
+    """Whether `encode_many` is quicker than an `encode` for each."""
 
     def encode_many(self, data: Sequence[Buffer]) -> list[Buffer]:
         """Return the encoded bytes of several chunks."""

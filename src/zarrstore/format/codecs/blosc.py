@@ -25,6 +25,10 @@ _SHUFFLES = {
     "bitshuffle": blosc.BITSHUFFLE,
 }
 _LARGEST_TYPESIZE = 255
+_LARGEST_RATIO = 2**17
+"""Bytes that one byte can become, at most: Zstandard's largest block has three bytes."""
+_WORTH_DECODING_IN_PLACE = 2**20
+"""Bytes below which it takes the library longer to decode into a buffer than to a new one."""
 _HEADER = struct.Struct("<BBBBIII")
 
 
@@ -36,7 +40,9 @@ class Blosc(BytesBytesCodec):
     cname : {"zstd", "lz4", "lz4hc", "blosclz", "zlib", "snappy"}, default "zstd"
     clevel : int, default 5
         From 0 (no compression) to 9 (smallest).
-    shuffle : {"noshuffle", "shuffle", "bitshuffle"}, default "shuffle"
+    shuffle : {"noshuffle", "shuffle", "bitshuffle", None}, default "shuffle"
+        What is put first: the first bytes of all elements, their first bits, or nothing;
+        ``None`` is bits for elements of one byte, else bytes.
     typesize : int, optional
         Bytes of an element, for shuffling; filled in from the array's data type.
     blocksize : int, default 0
@@ -54,13 +60,13 @@ class Blosc(BytesBytesCodec):
         self,
         cname: str = "zstd",
         clevel: int = 5,
-        shuffle: str = "shuffle",
+        shuffle: str | None = "shuffle",
         typesize: int | None = None,
         blocksize: int = 0,
     ) -> None:
         if cname not in _COMPRESSORS:
             raise MetadataError(f"codecs: blosc.cname is one of {_COMPRESSORS}, not {cname!r}")
-        if not isinstance(shuffle, str) or shuffle not in _SHUFFLES:
+        if shuffle is not None and (not isinstance(shuffle, str) or shuffle not in _SHUFFLES):
             raise MetadataError(
                 f"codecs: blosc.shuffle is one of {tuple(_SHUFFLES)}, not {shuffle!r}"
             )
@@ -89,16 +95,18 @@ class Blosc(BytesBytesCodec):
             "typesize": self.typesize or 1,
             "cname": self.cname,
             "clevel": self.clevel,
-            "shuffle": self.shuffle,
+            "shuffle": self.shuffle or "shuffle",
             "blocksize": self.blocksize,
         }
         return given
 
     def fitted(self, spec: ChunkSpec) -> Blosc:
-        if self.typesize is not None:
+        if self.typesize is not None and self.shuffle is not None:
             return self
         itemsize = 1 if spec.data_type.is_variable else max(1, spec.dtype.itemsize)
-        return Blosc(self.cname, self.clevel, self.shuffle, itemsize, self.blocksize)
+        typesize = self.typesize or itemsize
+        shuffle = self.shuffle or ("bitshuffle" if typesize == 1 else "shuffle")
+        return Blosc(self.cname, self.clevel, shuffle, typesize, self.blocksize)
 
     def encode(self, data: Buffer) -> bytes:
         if len(data) > blosc.MAX_BUFFERSIZE:
@@ -110,23 +118,25 @@ class Blosc(BytesBytesCodec):
             data,
             self.cname.encode(),
             self.clevel,
-            _SHUFFLES[self.shuffle],
+            _SHUFFLES[self.shuffle or "shuffle"],
             self.blocksize,
             typesize=min(self.typesize or 1, _LARGEST_TYPESIZE),
         )
         return encoded
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
-        decoded = bytearray(self._decoded_size(data, size, limit))
-        self._decompress(data, decoded)
-        return memoryview(decoded).toreadonly()
+        self._check_sizes(data, size, limit)
+        return self._decompress(data)
 
     def decode_into(self, data: Buffer, out: memoryview) -> None:
-        self._decoded_size(data, out.nbytes, out.nbytes)
-        self._decompress(data, out)
+        self._check_sizes(data, out.nbytes, out.nbytes)
+        if out.nbytes < _WORTH_DECODING_IN_PLACE:
+            out[:] = self._decompress(data)
+        else:
+            self._decompress(data, out)
 
-    def _decoded_size(self, data: Buffer, size: int | None, limit: int) -> int:
-        """Return the size that the header claims, once it is known to be sound.
+    def _check_sizes(self, data: Buffer, size: int | None, limit: int) -> None:
+        """Raise unless the sizes that the header claims are sound.
 
         The library believes its header: one that lies makes it write past the end.
         """
@@ -139,12 +149,18 @@ class Blosc(BytesBytesCodec):
             )
         if decoded_size > limit or (size is not None and decoded_size != size):
             raise decoded_size_differs(self.name, limit if size is None else size, decoded_size)
-        return int(decoded_size)
+        if size is None and decoded_size > _LARGEST_RATIO * encoded_size:
+            raise CorruptDataError(
+                f"blosc data of {encoded_size} bytes cannot have {decoded_size} bytes of content"
+            )
 
-    def _decompress(self, data: Buffer, out: bytearray | memoryview) -> None:
+    def _decompress(self, data: Buffer, out: memoryview | None = None) -> bytes:
         try:
-            blosc.decompress(data, out)
+            decoded: bytes = blosc.decompress(data, out)
+            return decoded
         except (RuntimeError, ValueError) as error:
+            if not _HEADER.unpack_from(data)[4]:
+                return b""  # which the library takes for a failure
             raise CorruptDataError(
                 f"blosc data of {len(data)} bytes cannot be decoded: {error}"
             ) from error

@@ -58,20 +58,28 @@ class Bytes(ArrayBytesCodec):
         """Return the dtype of the elements as they are stored."""
         if not _has_byte_order(dtype):
             return dtype
-        if self.endian is None:
+        endian = self.endian
+        if endian is None and dtype.names is not None:
+            endian = "little"  # records, as zarr-python 3.1 wrote them
+        if endian is None:
             raise MetadataError(f"codecs: bytes.endian is missing, and {dtype.name} needs it")
-        return dtype if self.endian == sys.byteorder else dtype.newbyteorder(self.endian)
+        return dtype if endian == sys.byteorder else dtype.newbyteorder(endian)
 
     def encode(self, chunk: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
         stored = np.ascontiguousarray(chunk, self.stored_dtype(spec.dtype))
         return flat_bytes(stored).data
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        self.check_size(data, spec)
+        return np.frombuffer(data, self.stored_dtype(spec.dtype)).reshape(spec.shape)
+
+    @staticmethod
+    def check_size(data: Buffer, spec: ChunkSpec) -> None:
+        """Look whether data has the size of a chunk."""
         if len(data) != spec.nbytes:
             raise CorruptDataError(
                 f"the chunk has {len(data)} bytes where {spec.nbytes} are expected"
             )
-        return np.frombuffer(data, self.stored_dtype(spec.dtype)).reshape(spec.shape)
 
     def encoded_size(self, spec: ChunkSpec) -> int:
         return spec.nbytes

@@ -10,8 +10,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from zarrstore.errors import CorruptDataError, MetadataError
-from zarrstore.format.codecs.base import BytesBytesCodec, decoded_size_differs, take
+from zarrstore.errors import MetadataError
+from zarrstore.format.codecs.base import BytesBytesCodec, take
+from zarrstore.format.codecs.streams import decode_streams
 from zarrstore.operations import Buffer
 
 __all__ = ["Gzip"]
@@ -51,29 +52,11 @@ class Gzip(BytesBytesCodec):
         return gzip.compress(data, self.level, mtime=0)
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> bytes:
-        parts: list[bytes] = []
-        rest: Buffer = data
-        room = limit + 1
-        try:
-            while len(rest):
-                member = zlib.decompressobj(_GZIP_HEADER)
-                parts.append(member.decompress(rest, room))
-                room -= len(parts[-1])
-                if room <= 0:
-                    raise CorruptDataError(
-                        f"gzip data decodes to more than the {limit} bytes it may have"
-                    )
-                if not member.eof:
-                    raise CorruptDataError(f"gzip data of {len(data)} bytes is truncated")
-                rest = member.unused_data
-        except zlib.error as error:
-            raise CorruptDataError(
-                f"gzip data of {len(data)} bytes cannot be decoded: {error}"
-            ) from error
-        decoded = parts[0] if len(parts) == 1 else b"".join(parts)
-        if size is not None and len(decoded) != size:
-            raise decoded_size_differs(self.name, size, len(decoded))
-        return decoded
+        return decode_streams(self.name, _decompressor, (zlib.error,), data, size, limit)
 
     def largest_encoded_size(self, size: int) -> int:
         return size + (size >> 8) + 1024
+
+
+def _decompressor() -> zlib._Decompress:
+    return zlib.decompressobj(_GZIP_HEADER)

@@ -93,7 +93,8 @@ class CodecPipeline:
         if isinstance(serializer, Bytes):
             dtype = serializer.stored_dtype(spec.dtype)
             self._stored_dtype = None if self._array_codecs else dtype
-        self._native = self._stored_dtype == self.dtype
+        # a dtype is equal to None if it is float64
+        self._native = self._stored_dtype is not None and self._stored_dtype == self.dtype
         self._sizes = self._decoded_sizes()
         self.is_raw = self._native and not self._bytes_codecs
         """Whether a stored chunk is the memory of the chunk itself."""
@@ -101,6 +102,8 @@ class CodecPipeline:
             codec.decodes_many for codec in self._bytes_codecs
         )
         """Whether `decode_many` is quicker than decoding one after the other."""
+        self.encodes_many = any(codec.encodes_many for codec in self._bytes_codecs)
+        """Whether `encode_many` is quicker than encoding one after the other."""
 
     def _decoded_sizes(self) -> list[tuple[BytesBytesCodec, int | None, int]]:
         """Return the codecs in decoding order, each with the size it must decode to, or a bound."""
@@ -113,6 +116,8 @@ class CodecPipeline:
             bound = codec.largest_encoded_size(bound)
         self.encoded_size = known
         """Bytes of an encoded chunk, where that does not vary; else ``None``."""
+        self.largest_encoded_size = bound
+        """Bytes that an encoded chunk has at most."""
         return sizes[::-1]
 
     def encode_many(self, chunks: Sequence[np.ndarray[Any, Any]]) -> list[Buffer]:
@@ -135,7 +140,10 @@ class CodecPipeline:
 
     def encode(self, chunk: np.ndarray[Any, Any]) -> Buffer:
         """Return the bytes of one chunk: see `encode_many`."""
-        return self.encode_many([chunk])[0]
+        data = flat_bytes(chunk).data if self._native else self._serialized(chunk)
+        for codec in self._bytes_codecs:
+            data = codec.encode(data)
+        return data
 
     def decode_into(self, data: Buffer, out: np.ndarray[Any, Any]) -> None:
         """Decode the bytes of a chunk into an array of the chunk's shape, C-contiguous.
@@ -169,20 +177,21 @@ class CodecPipeline:
         ------
         CorruptDataError
         """
-        return self.decode_many([data])[0]
+        for codec, size, limit in self._sizes:
+            data = codec.decode(data, size, limit)
+        return self._deserialized(data)
 
     def decode_many(self, data: Sequence[Buffer]) -> list[np.ndarray[Any, Any]]:
         """Return the chunks of some bytes: see `decode`."""
         for codec, size, limit in self._sizes:
             data = codec.decode_many(data, size, limit)
-        if self._stored_dtype is None:
-            return [self._deserialized(chunk) for chunk in data]
-        for chunk in data:
-            if len(chunk) != self.nbytes:
-                raise self._wrong_size(chunk)
-        return [np.frombuffer(chunk, self._stored_dtype).reshape(self.shape) for chunk in data]
+        return [self._deserialized(chunk) for chunk in data]
 
     def _deserialized(self, data: Buffer) -> np.ndarray[Any, Any]:
+        if self._stored_dtype is not None:
+            if len(data) != self.nbytes:
+                raise self._wrong_size(data)
+            return np.frombuffer(data, self._stored_dtype).reshape(self.shape)
         chunk = self.serializer.decode(data, self._stored_spec)
         for codec, spec in reversed(self._array_codecs):
             chunk = codec.decode(chunk, spec)

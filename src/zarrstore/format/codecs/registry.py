@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import importlib
+import functools
 from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from zarrstore.errors import MetadataError
-from zarrstore.format.codecs.base import Codec
+from zarrstore.format.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec
 from zarrstore.format.codecs.bytes import Bytes
+from zarrstore.format.codecs.numcodecs import (
+    PREFIX,
+    codec_class,
+    codec_of_object,
+    is_numcodecs_object,
+    known_id,
+    numcodecs_codec,
+)
 from zarrstore.format.documents import extension
 
 __all__ = ["codec_from_dict", "codec_of", "codecs_of"]
 
-_MODULES = {
-    "blosc": "Blosc",
-    "bytes": "Bytes",
-    "crc32c": "Crc32c",
-    "gzip": "Gzip",
-    "zstd": "Zstd",
+_GROUP = "zarrstore.codecs"
+
+_CLASSES = {
+    "blosc": "blosc.Blosc",
+    "bytes": "bytes.Bytes",
+    "cast_value": "cast_value.CastValue",
+    "crc32c": "crc32c.Crc32c",
+    "gzip": "gzip.Gzip",
+    "scale_offset": "scale_offset.ScaleOffset",
+    "sharding_indexed": "sharding_indexed.ShardingIndexed",
+    "transpose": "transpose.Transpose",
+    "vlen-bytes": "vlen.VlenBytes",
+    "vlen-utf8": "vlen.VlenUtf8",
+    "zstd": "zstd.Zstd",
 }
 
 
@@ -30,20 +47,27 @@ def codec_from_dict(name: str, configuration: Mapping[str, Any]) -> Codec:
     MetadataError
         If there is no codec of that name, or its configuration is not valid.
     """
-    if name not in _MODULES:
-        raise MetadataError(f"codecs: unknown codec {name!r}; known are {', '.join(_MODULES)}")
-    module = importlib.import_module(f"zarrstore.format.codecs.{name}")
-    codec_class: type[Codec] = getattr(module, _MODULES[name])
-    return codec_class.from_configuration(configuration)
+    path = _CLASSES.get(name)
+    if path is not None:
+        codec: Codec = codec_class(path).from_configuration(configuration)
+        return codec
+    if name in _plugins():
+        return _from_plugin(name, configuration)
+    if name.startswith(PREFIX):
+        return numcodecs_codec(name.removeprefix(PREFIX), configuration)
+    known = [*_CLASSES, *_plugins(), f"those of numcodecs ({PREFIX}...)"]
+    raise MetadataError(f"codecs: unknown codec {name!r}; known are {', '.join(known)}")
 
 
 def codec_of(given: Any) -> Codec:
-    """Return a codec from one of ours, a name, a document, or a codec of zarr-python.
+    """Return a codec from one of ours, a name, a document, or one of zarr-python or numcodecs.
 
     Raises
     ------
     TypeError
         If it is none of these.
+    MetadataError
+        If there is no such codec, or its configuration is not valid.
 
     Examples
     --------
@@ -54,17 +78,75 @@ def codec_of(given: Any) -> Codec:
         return given
     if isinstance(given, str):
         return codec_from_dict(given, {}) if given != "bytes" else Bytes()
+    if is_numcodecs_object(given):
+        return codec_of_object(given)
     if not isinstance(given, Mapping) and hasattr(given, "to_dict"):
         given = given.to_dict()
     if isinstance(given, Mapping) and isinstance(given.get("name"), str):
         return codec_from_dict(given["name"], given.get("configuration") or {})
     raise TypeError(
-        f"a codec is a Codec, a name, or {{'name': ..., 'configuration': {{...}}}}, not {given!r}"
+        "a codec is a Codec, one of numcodecs, a name, or {'name': ..., 'configuration': "
+        f"{{...}}}}, not {given!r}"
     )
 
 
 def codecs_of(members: Iterable[Any]) -> list[Codec]:
-    """Return the codecs of a ``codecs`` member of a metadata document."""
-    return [
-        codec_from_dict(named.name, named.configuration) for named in map(extension, members)
-    ]
+    """Return the codecs of a ``codecs`` member of a metadata document.
+
+    One that is not known, and need not be understood, is left out: chunks are then decoded, and
+    encoded, without it. That it can be ignored is what its document says; see
+    https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#extension-definition.
+    """
+    found = []
+    for member in members:
+        named = extension(member)
+        if named.must_understand or _is_known(named.name):
+            found.append(codec_from_dict(named.name, named.configuration))
+    return found
+
+
+def _is_known(name: str) -> bool:
+    return (
+        name in _CLASSES
+        or name in _plugins()
+        or (name.startswith(PREFIX) and known_id(name.removeprefix(PREFIX)))
+    )
+
+
+@functools.cache
+def _plugins() -> dict[str, list[EntryPoint]]:
+    """Return the entry points of other packages by name."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=_GROUP):
+        same = found.setdefault(point.name, [])
+        if point.value not in (other.value for other in same):
+            same.append(point)
+    return found
+
+
+def _from_plugin(name: str, configuration: Mapping[str, Any]) -> Codec:
+    plugin = _plugin(name)
+    try:
+        return plugin.from_configuration(configuration)
+    except MetadataError:
+        raise
+    except Exception as error:
+        raise MetadataError(f"codecs: {plugin.__name__} cannot make {name!r}: {error!r}") from error
+
+
+@functools.cache
+def _plugin(name: str) -> type[Codec]:
+    points = _plugins()[name]
+    registered = f"codecs: {name!r} is registered as {' and as '.join(p.value for p in points)}"
+    if len(points) > 1:
+        raise MetadataError(f"{registered}; uninstall one of the packages")
+    try:
+        loaded = points[0].load()
+    except Exception as error:
+        raise MetadataError(f"{registered}, which cannot be loaded: {error!r}") from error
+    kinds = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
+    if not isinstance(loaded, type) or not issubclass(loaded, kinds):
+        raise MetadataError(
+            f"{registered}, which is no ArrayArrayCodec, ArrayBytesCodec or BytesBytesCodec"
+        )
+    return loaded

@@ -68,9 +68,11 @@ class Zstd(BytesBytesCodec):
     def encode(self, data: Buffer) -> bytes:
         return self._compressor().compress(data)
 
+    encodes_many = hasattr(zstandard.ZstdCompressor, "multi_compress_to_buffer")
+
     def encode_many(self, data: Sequence[Buffer]) -> list[Buffer]:
         compressor = self._compressor()
-        if len(data) < 2 or not hasattr(compressor, "multi_compress_to_buffer"):
+        if len(data) < 2 or not self.encodes_many:
             return super().encode_many(data)
         # one call for all of them: each call hands the interpreter to another thread
         segments = compressor.multi_compress_to_buffer(list(data))
@@ -88,11 +90,13 @@ class Zstd(BytesBytesCodec):
     def decode(self, data: Buffer, size: int | None, limit: int) -> bytes:
         try:
             declared = zstandard.frame_content_size(data)
-            if 0 < declared <= limit and (declared == size or size is None):
+            if 0 < declared <= limit and (
+                declared == size or (size is None and declared <= _frame(data)[1])
+            ):
                 decoded = _contexts.decompressor.decompress(data, allow_extra_data=False)
             else:
                 decoded = _decode_frames(bytes(data), limit)
-        except zstandard.ZstdError as error:
+        except (zstandard.ZstdError, IndexError) as error:
             raise CorruptDataError(
                 f"zstd data of {len(data)} bytes cannot be decoded: {error}"
             ) from error
@@ -141,21 +145,26 @@ def _decode_frames(data: bytes, limit: int) -> bytes:
 
 
 def _is_one_frame(data: Buffer, size: int) -> bool:
-    """Tell whether data is one frame of ``size`` bytes of content, and nothing after it.
+    """Tell whether data is one frame of ``size`` bytes of content, and nothing after it."""
+    return zstandard.frame_content_size(data) == size and _frame(data)[0] == len(data)
+
+
+def _frame(data: Buffer) -> tuple[int, int]:
+    """Return where the first frame ends, and the largest size that its content can have.
 
     Follows https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1: a header, blocks that
     tell their length, and a checksum if the header says so.
     """
-    if zstandard.frame_content_size(data) != size:
-        return False
     at = zstandard.frame_header_size(data)
-    is_last = False
+    is_last, blocks = False, 0
     while not is_last:
         header = data[at] | data[at + 1] << 8 | data[at + 2] << 16
         is_last = bool(header & 1)
         at += 3 + (1 if header >> 1 & 3 == _REPEATED_BYTE else header >> 3)
-    return at + (4 if data[4] & _HAS_CHECKSUM else 0) == len(data)
+        blocks += 1
+    return at + (4 if data[4] & _HAS_CHECKSUM else 0), blocks * _LARGEST_BLOCK
 
 
 _REPEATED_BYTE = 1
 _HAS_CHECKSUM = 4
+_LARGEST_BLOCK = 2**17

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
@@ -10,14 +13,30 @@ import numpy as np
 
 from zarrstore.errors import MetadataError
 
-__all__ = ["DataType", "not_a_value"]
+__all__ = [
+    "LARGEST_ITEM",
+    "DataType",
+    "check_whole",
+    "from_base64",
+    "not_a_value",
+    "scalar_of",
+    "shown",
+    "take_members",
+    "to_base64",
+]
+
+LARGEST_ITEM = 2**31 - 1
+"""Bytes that an element of fixed size may have; numpy's own limit."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxother = _SHORT.maxstring = _SHORT.maxlong = 80
 
 
 class DataType(ABC):
     """A data type of Zarr v3: its name, its elements in memory, its fill values in metadata.
 
-    Immutable and hashable. A package registers its own by an entry point of the group
-    ``zarrstore.data_types``: the name in metadata, and the class.
+    Immutable, hashable, and equal to another of the same metadata. A package registers its own
+    by an entry point of the group ``zarrstore.data_types``: the name in metadata, and the class.
     """
 
     name: str
@@ -88,6 +107,56 @@ class DataType(ABC):
         """
 
 
+def shown(value: object) -> str:
+    """Return a value as it stands in a message: not all of one that is long or deep."""
+    return _SHORT.repr(value)
+
+
 def not_a_value(value: object, data_type: str) -> MetadataError:
     """Make the error of a fill value that is not a value of its data type."""
-    return MetadataError(f"fill_value: {value!r} is not a value of data type {data_type}")
+    return MetadataError(f"fill_value: {shown(value)} is not a value of data type {data_type}")
+
+
+def take_members(configuration: Mapping[str, Any], name: str, *known: str) -> list[Any]:
+    """Return the members of a data type's configuration, all of which must be there."""
+    unknown = sorted(map(str, set(configuration) - set(known)))
+    if unknown:
+        raise MetadataError(
+            f"data_type.configuration: {name!r} has no {', '.join(map(repr, unknown))}; "
+            f"known are {', '.join(map(repr, known)) or 'none'}"
+        )
+    for member in known:
+        if member not in configuration:
+            raise MetadataError(f"data_type.configuration.{member}: missing; {name!r} needs it")
+    return [configuration[member] for member in known]
+
+
+def check_whole(value: Any, member: str, least: int, largest: int) -> int:
+    """Return a member of a configuration that must be an integer within bounds."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= largest:
+        raise MetadataError(
+            f"data_type.configuration.{member}: must be an integer from {least} to {largest}, "
+            f"not {shown(value)}"
+        )
+    return value
+
+
+def scalar_of(array: np.ndarray[Any, Any]) -> Any:
+    """Return the one element of an array, which numpy may keep a view of, so that it is fixed."""
+    array.flags.writeable = False
+    return array.reshape(1)[0]
+
+
+def to_base64(data: bytes) -> str:
+    """Return bytes as they stand in JSON."""
+    return base64.b64encode(data).decode()
+
+
+def from_base64(value: Any) -> bytes | None:
+    """Return the bytes of a string in JSON, or ``None`` if it is not base64."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return None

@@ -15,8 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from zarrstore.errors import MetadataError
-from zarrstore.format.data_types.base import DataType, not_a_value
+from zarrstore.format.data_types.base import DataType, not_a_value, take_members
 
 __all__ = ["NUMBERS", "Number", "cast_number", "decode_number", "encode_number"]
 
@@ -60,8 +59,7 @@ class Number(DataType):
 
     @classmethod
     def from_metadata(cls, name: str, configuration: Mapping[str, Any]) -> Self:
-        if configuration:
-            raise MetadataError(f"data_type.configuration: {name!r} has none")
+        take_members(configuration, name)
         return cls(name)
 
     @classmethod
@@ -126,26 +124,27 @@ def encode_number(value: Any, dtype: np.dtype[Any]) -> Any:
     >>> encode_number(1 - 2j, np.dtype("complex64"))
     [1.0, -2.0]
     """
-    scalar = dtype.type(value)
+    # an array, not dtype.type(value), which alters the bits of a NaN
+    scalar = np.asarray(value, dtype)
     if dtype.kind == "b":
         return bool(scalar)
     if dtype.kind in "iu":
         return int(scalar)
     if dtype.kind == "c":
-        part = np.dtype(f"f{dtype.itemsize // 2}")
-        return [_encode_float(part.type(x), part) for x in (scalar.real, scalar.imag)]
-    return _encode_float(scalar, dtype)
+        return [_encode_float(part) for part in scalar.reshape(1).view(f"f{dtype.itemsize // 2}")]
+    return _encode_float(scalar[()])
 
 
-def _encode_float(scalar: Any, dtype: np.dtype[Any]) -> float | str:
+def _encode_float(scalar: Any) -> float | str:
     number = float(scalar)
     if math.isinf(number):
         return "Infinity" if number > 0 else "-Infinity"
     if not math.isnan(number):
         return number
-    bits = int(np.asarray(scalar, dtype).view(f"u{dtype.itemsize}"))
-    usual = int(np.asarray(math.nan, dtype).view(f"u{dtype.itemsize}"))
-    return "NaN" if bits == usual else f"0x{bits:0{2 * dtype.itemsize}x}"
+    size = scalar.dtype.itemsize
+    bits = int(scalar.view(f"u{size}"))
+    usual = int(np.array(math.nan, scalar.dtype).view(f"u{size}"))
+    return "NaN" if bits == usual else f"0x{bits:0{2 * size}x}"
 
 
 def decode_number(value: Any, dtype: np.dtype[Any]) -> Any:

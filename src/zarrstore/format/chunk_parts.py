@@ -1,0 +1,308 @@
+"""Parts of one chunk in memory: read from its bytes, or changed in them. Pure: no I/O.
+
+A chunk may be a shard, whose inner chunks may be shards again: then only those inner chunks are
+decoded, or encoded anew, that the part touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from zarrstore.errors import CorruptDataError
+from zarrstore.format.codecs.pipeline import CodecPipeline
+from zarrstore.format.codecs.sharding_indexed import ShardIndex, ShardingIndexed, ShardLayout
+from zarrstore.format.indexing import ChunkPart, Selection
+from zarrstore.operations import Buffer
+
+__all__ = [
+    "changed",
+    "gathered",
+    "is_ready",
+    "keeps_memory",
+    "place",
+    "place_inner",
+    "shard_layout",
+]
+
+NDArray: TypeAlias = np.ndarray[Any, Any]
+
+_WORTH_CUTTING_AT_ONCE = 2**25
+_DECODED_TOGETHER = 64
+
+
+def shard_layout(pipeline: CodecPipeline) -> ShardLayout | None:
+    """Return where things are in the chunks of a pipeline, if these are shards.
+
+    What is compressed, or reordered, as a whole can only be read as a whole: that is none.
+    """
+    serializer = pipeline.serializer
+    if isinstance(serializer, ShardingIndexed) and len(pipeline.codecs) == 1:
+        return serializer.layout(pipeline.spec)
+    return None
+
+
+def place(
+    pipeline: CodecPipeline, data: Buffer, part: ChunkPart, selection: Selection, out: NDArray
+) -> None:
+    """Put a part of a chunk where it belongs: ``out[part.outside]``.
+
+    Parameters
+    ----------
+    pipeline : CodecPipeline
+        Of the chunk.
+    data : bytes-like
+        The encoded chunk.
+    part : ChunkPart
+    selection : Selection
+        Whose part it is.
+    out : numpy.ndarray
+        Of the selection's full shape.
+
+    Raises
+    ------
+    CorruptDataError
+    """
+    layout = shard_layout(pipeline)
+    if layout is not None:
+        _place_shard(layout, data, part, selection, out)
+    elif not part.fills_chunk:
+        out[part.outside] = pipeline.decode(data)[part.inside]
+    else:
+        target = out[part.outside]
+        if is_ready(target, pipeline):
+            pipeline.decode_into(data, target)
+        else:
+            target[...] = pipeline.decode(data)
+
+
+def _place_shard(
+    layout: ShardLayout, shard: Buffer, part: ChunkPart, selection: Selection, out: NDArray
+) -> None:
+    index = layout.index_of(shard)
+    if part.fills_chunk and layout.is_plain(index):
+        layout.copy_plain(shard, out[part.outside])
+        return
+    if part.fills_chunk and not layout.is_nested:
+        _place_whole_shard(layout, shard, index, out[part.outside])
+        return
+    inner = selection.inside(part)
+    parts = list(inner.parts(layout.grid))
+    spans = [index[layout.number_of(inner_part.coords)] for inner_part in parts]
+    chunks = [None if span is None else shard[span[0] : span[1]] for span in spans]
+    target = out[part.outside] if part.is_view else np.empty(inner.full_shape, out.dtype)
+    place_inner(layout, parts, chunks, inner, target)
+    if not part.is_view:
+        out[part.outside] = target
+
+
+def _place_whole_shard(layout: ShardLayout, shard: Buffer, index: ShardIndex, out: NDArray) -> None:
+    """Put all of a shard into an array of its shape."""
+    fill_value = layout.spec.fill_value
+    for first in range(0, layout.count, _DECODED_TOGETHER):
+        some = slice(first, first + _DECODED_TOGETHER)
+        data = [shard[span[0] : span[1]] for span in index[some] if span is not None]
+        decoded = iter(_decoded_together(layout, data, index, first))
+        for span, region in zip(index[some], layout.regions[some], strict=True):
+            out[region] = fill_value if span is None else next(decoded)
+
+
+def _decoded_together(
+    layout: ShardLayout, data: Sequence[Buffer], index: ShardIndex, first: int
+) -> list[NDArray]:
+    pipeline = layout.pipeline
+    with suppress(CorruptDataError):  # decoded again one by one, to name the chunk
+        return pipeline.decode_many(data)
+    numbers = [at for at in range(first, layout.count) if index[at] is not None]
+    decoded = []
+    for number, chunk in zip(numbers, data, strict=False):
+        try:
+            decoded.append(pipeline.decode(chunk))
+        except CorruptDataError as error:
+            raise _of_inner_chunk(layout.coords_of(number), error) from error
+    return decoded
+
+
+def _of_inner_chunk(coords: tuple[int, ...], error: CorruptDataError) -> CorruptDataError:
+    return CorruptDataError(f"inner chunk {coords}: {error}")
+
+
+def place_inner(
+    layout: ShardLayout,
+    parts: Iterable[ChunkPart],
+    chunks: Iterable[Buffer | None],
+    selection: Selection,
+    out: NDArray,
+) -> None:
+    """Put parts of inner chunks where they belong.
+
+    Parameters
+    ----------
+    layout : ShardLayout
+    parts : iterable of ChunkPart
+        Of inner chunks.
+    chunks : iterable of (bytes-like or None)
+        The bytes of each of these inner chunks.
+    selection : Selection
+        Of the shard.
+    out : numpy.ndarray
+        Of the selection's full shape.
+    """
+    fill_value = layout.spec.fill_value
+    pipeline = layout.pipeline
+    is_nested = layout.is_nested
+    for part, data in zip(parts, chunks, strict=True):
+        if data is None:
+            out[part.outside] = fill_value
+            continue
+        try:
+            if is_nested:
+                place(pipeline, data, part, selection, out)
+            elif part.fills_chunk:
+                out[part.outside] = pipeline.decode(data)
+            else:
+                out[part.outside] = pipeline.decode(data)[part.inside]
+        except CorruptDataError as error:
+            raise _of_inner_chunk(part.coords, error) from error
+
+
+def changed(
+    pipeline: CodecPipeline,
+    old: Buffer | None,
+    part: ChunkPart,
+    selection: Selection,
+    value: NDArray,
+    write_empty_chunks: bool,
+    fields: Sequence[str] | None = None,
+) -> Buffer | None:
+    """Return the bytes of a chunk with a part of it changed to ``value[part.outside]``.
+
+    Parameters
+    ----------
+    pipeline : CodecPipeline
+        Of the chunk.
+    old : bytes-like or None
+        The encoded chunk as it is; not needed where the part is all of it.
+    part : ChunkPart
+    selection : Selection
+        Whose part it is.
+    value : numpy.ndarray
+        Of the selection's full shape.
+    write_empty_chunks : bool
+        Whether a chunk that holds only the fill value has bytes.
+    fields : sequence of str, optional
+        Only these fields of records are changed; the part is then never all of the chunk.
+
+    Returns
+    -------
+    bytes-like or None
+        ``None`` if the chunk need not be stored.
+
+    Raises
+    ------
+    CorruptDataError
+        If the old bytes are needed and cannot be decoded.
+    """
+    layout = shard_layout(pipeline)
+    if layout is not None:
+        return _changed_shard(layout, old, part, selection, value, write_empty_chunks, fields)
+    chunk = value[part.outside]
+    if not (part.fills_chunk and is_ready(chunk, pipeline)):
+        room = pipeline.room(1, lasting=keeps_memory(pipeline))[0]
+        chunk = gathered(pipeline, old, part, chunk, room, fields)
+    if not write_empty_chunks and pipeline.spec.is_fill(chunk):
+        return None
+    return pipeline.encode(chunk)
+
+
+def is_ready(chunk: NDArray, pipeline: CodecPipeline) -> bool:
+    """Tell whether an array of a chunk's shape can be encoded as it is."""
+    return chunk.dtype == pipeline.dtype and chunk.flags.c_contiguous
+
+
+def keeps_memory(pipeline: CodecPipeline) -> bool:
+    """Tell whether an encoded chunk may be the memory of the chunk itself, which must then last.
+
+    Not only where there is no codec: a transposed chunk is a view, and often in C order still.
+    """
+    return pipeline.codecs[-1] is pipeline.serializer
+
+
+def gathered(
+    pipeline: CodecPipeline,
+    old: Buffer | None,
+    part: ChunkPart,
+    new: NDArray,
+    room: NDArray,
+    fields: Sequence[str] | None = None,
+) -> NDArray:
+    """Return a chunk in ``room``, a part of it new, the rest as it was."""
+    if not part.is_whole and old is not None:
+        pipeline.decode_into(old, room)
+    elif not part.fills_chunk:
+        room[...] = pipeline.spec.fill_value
+    if fields is None:
+        room[part.inside] = new
+    else:
+        for name in fields:
+            room[name][part.inside] = new[name]
+    return room
+
+
+def in_part(part: ChunkPart) -> ChunkPart:
+    """Return a part as one of which only some fields are meant."""
+    return part._replace(is_whole=False, fills_chunk=False)
+
+
+def _changed_shard(
+    layout: ShardLayout,
+    old: Buffer | None,
+    part: ChunkPart,
+    selection: Selection,
+    value: NDArray,
+    write_empty_chunks: bool,
+    fields: Sequence[str] | None,
+) -> Buffer | None:
+    new = value[part.outside]
+    if part.fills_chunk and new.dtype == layout.spec.dtype:
+        if layout.stores_plainly:
+            plain = layout.plain_shard(new, write_empty_chunks)
+            if plain is not None:
+                return plain
+        elif layout.spec.nbytes <= _WORTH_CUTTING_AT_ONCE and not layout.is_nested:
+            return _whole_shard(layout, new, write_empty_chunks)
+    if part.is_whole or old is None:
+        chunks: list[Buffer | None] = [None] * layout.count
+    else:
+        index = layout.index_of(old)
+        chunks = [None if span is None else old[span[0] : span[1]] for span in index]
+    inner = selection.inside(part)
+    for inner_part in inner.parts(layout.grid):
+        if fields is not None:
+            inner_part = in_part(inner_part)
+        number = layout.number_of(inner_part.coords)
+        try:
+            data = changed(
+                layout.pipeline, chunks[number], inner_part, inner, new, write_empty_chunks, fields
+            )
+        except CorruptDataError as error:
+            raise _of_inner_chunk(inner_part.coords, error) from error
+        chunks[number] = data
+    if not write_empty_chunks and not any(data is not None for data in chunks):
+        return None
+    return layout.joined(chunks)
+
+
+def _whole_shard(layout: ShardLayout, new: NDArray, write_empty_chunks: bool) -> Buffer | None:
+    """Return a shard of an array of its shape, whose inner chunks are copied out in one go."""
+    pipeline = layout.pipeline
+    is_fill = pipeline.spec.is_fill
+    inner = layout.cut(new)
+    kept = [write_empty_chunks or not is_fill(chunk) for chunk in inner]
+    data = iter(pipeline.encode_many([c for c, keep in zip(inner, kept, strict=True) if keep]))
+    if not any(kept):
+        return None
+    return layout.joined([next(data) if keep else None for keep in kept])
