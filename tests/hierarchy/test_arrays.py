@@ -113,8 +113,8 @@ def test_reads_and_writes_are_numpys(
         assert type(array[selection]) is type(expected[selection])
     np.testing.assert_array_equal(array[...], expected)
     np.testing.assert_array_equal(zarrstore.open_array(data, mode="r")[...], expected)
-    if (expected == fill).all():
-        assert set(data) <= {"zarr.json"}
+    array[...] = fill
+    assert set(data) == {"zarr.json"}
 
 
 def test_big_and_strided_writes(store: zarrstore.Store) -> None:
@@ -262,7 +262,6 @@ def test_open_finds_out_what_is_there() -> None:
         ({"shape": 3, "chunks": 0}, ValueError, "chunks must be 1 or more"),
         ({"shape": 3, "chunks": (1, 1)}, ValueError, "chunks has 2 lengths for 1 dimensions"),
         ({"shape": 3, "chunks": "big"}, ValueError, "chunks is a shape, 'auto' or False"),
-        ({"shape": 3, "dtype": "U3"}, TypeError, "cannot be stored"),
         ({"shape": 3, "dtype": "nothing"}, TypeError, "nothing"),
         ({"shape": 3, "fill_value": "x"}, ValueError, "x"),
         ({"shape": 3, "compressors": "lz77"}, ValueError, "unknown codec 'lz77'"),
@@ -272,10 +271,10 @@ def test_open_finds_out_what_is_there() -> None:
         ({"shape": 3, "chunk_key_encoding": "v3"}, ValueError, "not 'default' or 'v2'"),
         ({"shape": 3, "chunk_key_encoding": 3}, TypeError, "chunk_key_encoding is"),
         ({"shape": 3, "attributes": {"a": object()}}, TypeError, "what JSON can hold"),
-        ({"shape": 3, "zarr_format": 4}, ValueError, "zarr_format must be 3"),
+        ({"shape": 3, "zarr_format": 4}, ValueError, "zarr_format is 2, 3 or None"),
         ({"shape": 3, "colour": "red"}, TypeError, "unknown options colour; known are"),
         ({"shape": 3, "data": [1, 2]}, ValueError, "could not broadcast"),
-        ({"data": ["a"]}, TypeError, "cannot be stored"),
+        ({"data": [object()]}, TypeError, "cannot be stored"),
     ],
 )
 def test_options_that_are_not_valid_change_nothing(
@@ -298,7 +297,7 @@ def test_values_that_do_not_fit_change_nothing() -> None:
         (np.zeros((3, 2)), ValueError),
         ([[1], [2, 3]], ValueError),
         ("text", ValueError),
-        (np.array(["a"]), TypeError),
+        (np.array(["a"]), ValueError),
         (300, OverflowError),
         (object(), TypeError),
     ):

@@ -12,7 +12,7 @@ from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.attributes import Attributes
 from zarrstore.hierarchy.nodes import NodeCore
 from zarrstore.hierarchy.options import ArrayOptions
-from zarrstore.runtime import CALLER, WORKERS, Home
+from zarrstore.runtime import CALLER, WORKERS, Home, is_inline
 
 __all__ = [
     "AsyncFace",
@@ -89,9 +89,10 @@ class BlockingFace(Face[N]):
         """The attributes, as a mapping that writes through."""
         return Attributes(self._core, self._drive)
 
-    def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Merge attributes into the stored ones, in one write."""
+    def update_attributes(self, attributes: Mapping[str, Any]) -> Self:
+        """Merge attributes into the stored ones, in one write; return this node."""
         self._drive(self._core.update_attributes, attributes)
+        return self
 
     def close(self) -> None:
         """Close the store, if it was opened for this node; a store that was given stays open."""
@@ -116,9 +117,10 @@ class AsyncFace(Face[N]):
         """A copy of the attributes; `update_attributes` changes them."""
         return self._core.copy_of_attributes()
 
-    async def update_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Merge attributes into the stored ones, in one write."""
+    async def update_attributes(self, attributes: Mapping[str, Any]) -> Self:
+        """Merge attributes into the stored ones, in one write; return this node."""
         await self._run(self._core.update_attributes, attributes)
+        return self
 
     async def close(self) -> None:
         """Close the store, if it was opened for this node; a store that was given stays open."""
@@ -148,6 +150,8 @@ def loaded_here(value: Any) -> Any:
 
 async def loaded(value: Any) -> Any:
     """Return what `loaded_here` does, for a coroutine that must not be held up."""
+    if is_inline():
+        return loaded_here(value)
     if isinstance(value, Face) and isinstance(value._core, ArrayCore):
         return await working_home(value.store).run(value._core.read)
     if not _is_lazy(value):

@@ -1,69 +1,35 @@
-"""`Group` and `AsyncGroup`: a group in a store, blocking and asynchronous."""
+"""`Group`: a group in a store, blocking."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Unpack, overload
 
 from zarrstore.chunks import Progress
-from zarrstore.errors import KeyNotFoundError, MetadataError
-from zarrstore.format.documents import GroupDocument
-from zarrstore.hierarchy.array import Array, AsyncArray
+from zarrstore.errors import UnsupportedOperationError
+from zarrstore.hierarchy.array import Array
 from zarrstore.hierarchy.array_core import ArrayCore
-from zarrstore.hierarchy.core import GroupCore, NodeOrError
-from zarrstore.hierarchy.faces import (
-    AsyncFace,
-    BlockingFace,
-    Face,
-    loaded_data,
-    loaded_data_here,
-)
-from zarrstore.hierarchy.options import ArrayOptions
+from zarrstore.hierarchy.async_group import AsyncGroup, GroupProperties, async_face
+from zarrstore.hierarchy.copying import move_node
+from zarrstore.hierarchy.faces import BlockingFace, loaded_data_here
+from zarrstore.hierarchy.group_core import GroupCore
+from zarrstore.hierarchy.group_facts import group_facts, group_listing, group_tree
+from zarrstore.hierarchy.html_group import group_html
+from zarrstore.hierarchy.info import Info, group_info
+from zarrstore.hierarchy.likes import data_options
+from zarrstore.hierarchy.options import ArrayOptions, CreateOptions, StorageOptions
 from zarrstore.hierarchy.progress import reporting
+from zarrstore.hierarchy.tree import Tree
 
 __all__ = ["AsyncGroup", "Group", "async_face", "blocking_face"]
 
 
-class _GroupFacts(Face[GroupCore]):
-    """What is known of a group without reading more."""
-
-    @property
-    def metadata(self) -> GroupDocument:
-        """The metadata document."""
-        return self._core.document
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._core.url}>"
-
-    def _missing(self, name: str) -> KeyNotFoundError:
-        url = self._core.url
-        return KeyNotFoundError(f"no array or group {name!r} in {url}", store=url, key=name)
-
-
-def _drawn(root: str, nodes: list[tuple[int, str, NodeOrError]]) -> str:
-    """Draw nodes, given in order with their depth, as a tree of lines."""
-    lines: list[str] = []
-    open_below: set[int] = set()
-    for depth, name, node in reversed(nodes):
-        bars = "".join("│   " if level in open_below else "    " for level in range(depth))
-        elbow = "├── " if depth in open_below else "└── "
-        open_below = {level for level in open_below if level < depth} | {depth}
-        lines.append(f"{bars}{elbow}{name if name.isprintable() else repr(name)}{_facts(node)}")
-    return "\n".join([root, *reversed(lines)])
-
-
-def _facts(node: NodeOrError) -> str:
-    if isinstance(node, ArrayCore):
-        return f" {node.spec.shape} {node.spec.dtype.name}"
-    if isinstance(node, MetadataError):
-        return f" (cannot be opened: {node.__cause__ or node})"
-    return ""
-
-
-class Group(_GroupFacts, BlockingFace[GroupCore]):
+class Group(GroupProperties, BlockingFace[GroupCore]):
     """A group in a store: a mapping from paths to arrays and groups.
 
     Made by `zarrstore.create_group`, `zarrstore.open_group`, `zarrstore.open` and groups.
+    Everything is looked up in the store when it is asked for, unless the group was opened with
+    its consolidated metadata.
 
     Examples
     --------
@@ -79,18 +45,42 @@ class Group(_GroupFacts, BlockingFace[GroupCore]):
     """
 
     def __getitem__(self, name: str) -> Array | Group:
-        node = self._drive(self._core.get, name)
-        if node is None:
+        found = self._drive(self._core.get, name)
+        if found is None:
             raise self._missing(name)
-        return blocking_face(node)
+        return blocking_face(found)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the array or group of a name, or ``default``."""
-        node = self._drive(self._core.get, name)
-        return default if node is None else blocking_face(node)
+        found = self._drive(self._core.get, name)
+        return default if found is None else blocking_face(found)
+
+    def get_array(self, path: str) -> Array:
+        """Return the array of a name.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If there is none, or a group.
+        """
+        return Array(self._drive(self._core.get_array, path))
+
+    def get_group(self, path: str) -> Group:
+        """Return the group of a name.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If there is none, or an array.
+        """
+        return Group(self._drive(self._core.get_group, path))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._drive(self._core.contains, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        options = loaded_data_here(data_options(value, self._core.format.version))
+        self._drive(self._core.create_array, name, options, True)
 
     def __delitem__(self, name: str) -> None:
         if not self._drive(self._core.delete, name):
@@ -102,16 +92,73 @@ class Group(_GroupFacts, BlockingFace[GroupCore]):
     def __len__(self) -> int:
         return len(self.keys())
 
+    def __bool__(self) -> bool:
+        return True
+
     def keys(self) -> list[str]:
-        """Return the names one level below, sorted."""
+        """Return the names one level below, sorted.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            If the store cannot list, and the group was not opened with consolidated metadata.
+        """
         return self._drive(self._core.names)
+
+    def values(self) -> list[Array | Group]:
+        """Return the nodes one level below, sorted by name."""
+        return [each for _, each in self.members()]
+
+    def items(self) -> list[tuple[str, Array | Group]]:
+        """Return the nodes one level below with their names, sorted."""
+        return self.members()
 
     def _ipython_key_completions_(self) -> list[str]:
         return self.keys()
 
-    def members(self) -> list[tuple[str, Array | Group]]:
-        """Return the nodes one level below, with their names, sorted."""
-        return [(name, blocking_face(node)) for name, node in self._drive(self._core.members)]
+    def members(self, max_depth: int | None = 0) -> list[tuple[str, Array | Group]]:
+        """Return the nodes below with their paths, sorted, each before those below it.
+
+        Parameters
+        ----------
+        max_depth : int or None, default 0
+            0 is one level, 1 is two; ``None`` is all.
+
+        Raises
+        ------
+        MetadataError
+            If one of them cannot be opened; `tree` says which ones cannot.
+        """
+        found = self._drive(self._core.members, max_depth)
+        return [(name, blocking_face(each)) for name, each in found]
+
+    def nmembers(self, max_depth: int | None = 0) -> int:
+        """Return the number of nodes below: see `members`."""
+        return self._drive(self._core.count, max_depth)
+
+    def arrays(self) -> list[tuple[str, Array]]:
+        """Return the arrays one level below with their names, sorted."""
+        return [(name, each) for name, each in self.members() if isinstance(each, Array)]
+
+    def array_keys(self) -> list[str]:
+        """Return the names of the arrays one level below, sorted."""
+        return [name for name, _ in self.arrays()]
+
+    def array_values(self) -> list[Array]:
+        """Return the arrays one level below, sorted by name."""
+        return [each for _, each in self.arrays()]
+
+    def groups(self) -> list[tuple[str, Group]]:
+        """Return the groups one level below with their names, sorted."""
+        return [(name, each) for name, each in self.members() if isinstance(each, Group)]
+
+    def group_keys(self) -> list[str]:
+        """Return the names of the groups one level below, sorted."""
+        return [name for name, _ in self.groups()]
+
+    def group_values(self) -> list[Group]:
+        """Return the groups one level below, sorted by name."""
+        return [each for _, each in self.groups()]
 
     def create_array(
         self,
@@ -121,7 +168,7 @@ class Group(_GroupFacts, BlockingFace[GroupCore]):
         progress: Progress | bool | None = None,
         **options: Unpack[ArrayOptions],
     ) -> Array:
-        """Create an array below this group: see `zarrstore.create_array`."""
+        """Create an array below this group, of its format: see `zarrstore.create_array`."""
         options = loaded_data_here(options)
         with reporting(progress, f"writing {name}") as callback:
             core = self._drive(self._core.create_array, name, options, overwrite, callback)
@@ -134,94 +181,183 @@ class Group(_GroupFacts, BlockingFace[GroupCore]):
         attributes: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> Group:
-        """Create a group below this group: see `zarrstore.create_group`."""
+        """Create a group below this group, of its format: see `zarrstore.create_group`."""
         return Group(self._drive(self._core.create_group, name, attributes, overwrite))
 
-    def tree(self) -> str:
-        """Return everything below, drawn as a tree."""
-        return _drawn(self.name, self._drive(self._core.walk))
+    def require_group(self, name: str, overwrite: bool = False) -> Group:
+        """Return the group of a name; create it if it is missing.
 
-
-class AsyncGroup(_GroupFacts, AsyncFace[GroupCore]):
-    """A group in a store, for coroutines under asyncio or trio.
-
-    Made by the functions of `zarrstore.aio`. Usable from several event loops.
-
-    Examples
-    --------
-    >>> import asyncio
-    >>> from zarrstore import aio
-    >>> async def main():
-    ...     group = await aio.open_group()
-    ...     await group.create_array("a", shape=3, dtype="int8")
-    ...     return await group.keys()
-    >>> asyncio.run(main())
-    ['a']
-    """
-
-    async def getitem(self, name: str) -> AsyncArray | AsyncGroup:
-        """Return the array or group of a name.
+        Parameters
+        ----------
+        name : str
+        overwrite : bool, default False
+            Whether to delete what is there.
 
         Raises
         ------
-        KeyNotFoundError
-            If there is none.
+        TypeError
+            If there is an array.
         """
-        node = await self._run(self._core.get, name)
-        if node is None:
-            raise self._missing(name)
-        return async_face(node)
+        return Group(self._drive(self._core.require_group, name, overwrite))
 
-    async def get(self, name: str, default: Any = None) -> Any:
-        """Return the array or group of a name, or ``default``."""
-        node = await self._run(self._core.get, name)
-        return default if node is None else async_face(node)
+    def require_groups(self, *names: str) -> tuple[Group, ...]:
+        """Return the groups of some names; create those that are missing."""
+        return tuple([Group(core) for core in self._drive(self._core.require_groups, names)])
 
-    async def contains(self, name: str) -> bool:
-        """Tell whether there is an array or group of a name."""
-        return await self._run(self._core.contains, name)
-
-    async def delitem(self, name: str) -> None:
-        """Delete an array or group and everything below it."""
-        if not await self._run(self._core.delete, name):
-            raise self._missing(name)
-
-    async def keys(self) -> list[str]:
-        """Return the names one level below, sorted."""
-        return await self._run(self._core.names)
-
-    async def members(self) -> list[tuple[str, AsyncArray | AsyncGroup]]:
-        """Return the nodes one level below, with their names, sorted."""
-        return [(name, async_face(node)) for name, node in await self._run(self._core.members)]
-
-    async def create_array(
+    def require_array(
         self,
         name: str,
+        *,
+        shape: int | Sequence[int],
+        exact: bool = False,
+        **options: Unpack[CreateOptions],
+    ) -> Array:
+        """Return the array of a name; create it if it is missing.
+
+        Parameters
+        ----------
+        name : str
+        shape : int or sequence of int
+        exact : bool, default False
+            Whether the dtype must be the same; else that of the array must be one that can be
+            cast to it safely.
+        **options
+            As in `zarrstore.create_array`; but for ``dtype``, used only if it is created.
+
+        Raises
+        ------
+        TypeError
+            If there is an array of another shape or dtype, or a group.
+
+        Examples
+        --------
+        >>> import zarrstore
+        >>> group = zarrstore.open_group()
+        >>> group.require_array("a", shape=3, dtype="int8")[0]
+        np.int8(0)
+        >>> group.require_array("a", shape=3, dtype="int16").dtype
+        dtype('int8')
+        """
+        wanted = loaded_data_here({**options, "shape": shape})
+        return Array(self._drive(self._core.require_array, name, wanted, exact))
+
+    def _created(self, name: str, options: Any, overwrite: bool) -> Array:
+        return Array(self._drive(self._core.create_array, name, options, overwrite))
+
+    def empty(
+        self,
+        *,
+        name: str,
+        shape: int | Sequence[int],
+        overwrite: bool = False,
+        **options: Unpack[StorageOptions],
+    ) -> Array:
+        """Create an array without values below this group: see `zarrstore.empty`."""
+        return self._created(name, {**options, "shape": shape}, overwrite)
+
+    def zeros(
+        self,
+        *,
+        name: str,
+        shape: int | Sequence[int],
+        overwrite: bool = False,
+        **options: Unpack[StorageOptions],
+    ) -> Array:
+        """Create an array of zeros below this group: see `zarrstore.zeros`."""
+        return self._created(name, {**options, "shape": shape, "fill_value": 0}, overwrite)
+
+    def ones(
+        self,
+        *,
+        name: str,
+        shape: int | Sequence[int],
+        overwrite: bool = False,
+        **options: Unpack[StorageOptions],
+    ) -> Array:
+        """Create an array of ones below this group: see `zarrstore.ones`."""
+        return self._created(name, {**options, "shape": shape, "fill_value": 1}, overwrite)
+
+    def full(
+        self,
+        *,
+        name: str,
+        shape: int | Sequence[int],
+        fill_value: Any,
+        overwrite: bool = False,
+        **options: Unpack[StorageOptions],
+    ) -> Array:
+        """Create an array of a value below this group: see `zarrstore.full`."""
+        return self._created(name, {**options, "shape": shape, "fill_value": fill_value}, overwrite)
+
+    def empty_like(
+        self, *, name: str, data: Any, overwrite: bool = False, **options: Unpack[StorageOptions]
+    ) -> Array:
+        """Create an array like another below this group: see `zarrstore.empty_like`."""
+        return Array(self._drive(self._core.create_like, name, data, options, overwrite))
+
+    def zeros_like(
+        self, *, name: str, data: Any, overwrite: bool = False, **options: Unpack[StorageOptions]
+    ) -> Array:
+        """Create an array of zeros like another below this group: see `zarrstore.zeros_like`."""
+        filled = {**options, "fill_value": 0}
+        return Array(self._drive(self._core.create_like, name, data, filled, overwrite))
+
+    def ones_like(
+        self, *, name: str, data: Any, overwrite: bool = False, **options: Unpack[StorageOptions]
+    ) -> Array:
+        """Create an array of ones like another below this group: see `zarrstore.ones_like`."""
+        filled = {**options, "fill_value": 1}
+        return Array(self._drive(self._core.create_like, name, data, filled, overwrite))
+
+    def full_like(
+        self,
+        *,
+        name: str,
+        data: Any,
+        fill_value: Any = None,
+        overwrite: bool = False,
+        **options: Unpack[StorageOptions],
+    ) -> Array:
+        """Create an array of a value like another below this group: see `zarrstore.full_like`."""
+        filled = options if fill_value is None else {**options, "fill_value": fill_value}
+        return Array(self._drive(self._core.create_like, name, data, filled, overwrite))
+
+    def move(
+        self,
+        source: str,
+        dest: str,
         *,
         overwrite: bool = False,
         progress: Progress | bool | None = None,
-        **options: Unpack[ArrayOptions],
-    ) -> AsyncArray:
-        """Create an array below this group: see `zarrstore.create_array`."""
-        options = await loaded_data(options)
-        with reporting(progress, f"writing {name}") as callback:
-            core = await self._run(self._core.create_array, name, options, overwrite, callback)
-        return AsyncArray(core)
+    ) -> None:
+        """Move a node below this group to another path below it: see `zarrstore.move`."""
+        core = self._core
+        paths = core.path_of(source), core.path_of(dest)
+        with reporting(progress, f"moving {source}") as callback:
+            self._drive(move_node, core.store, *paths, overwrite, callback)
+        core.is_changed()
 
-    async def create_group(
-        self,
-        name: str,
-        *,
-        attributes: Mapping[str, Any] | None = None,
-        overwrite: bool = False,
-    ) -> AsyncGroup:
-        """Create a group below this group: see `zarrstore.create_group`."""
-        core = await self._run(self._core.create_group, name, attributes, overwrite)
-        return AsyncGroup(core)
+    def tree(self, level: int | None = None) -> Tree:
+        """Return what is below, drawn as a tree; a notebook shows it as HTML.
 
-    async def tree(self) -> str:
-        """Return everything below, drawn as a tree."""
-        return _drawn(self.name, await self._run(self._core.walk))
+        Parameters
+        ----------
+        level : int, optional
+            The greatest depth: 0 draws the members of this group. All by default.
+        """
+        return self._drive(group_tree, self._core, level)
+
+    def info_complete(self) -> Info:
+        """Return what is known of the group, as a table, with the numbers of nodes below it."""
+        listing = self._drive(group_listing, self._core)
+        return group_info(group_facts(self._core), listing)
+
+    def _repr_html_(self) -> str:
+        try:
+            level = 0 if self._core.consolidated is None else None
+            return self.tree(level)._repr_html_()
+        except UnsupportedOperationError:  # the store cannot list
+            return group_html(group_facts(self._core))
 
 
 @overload
@@ -233,14 +369,3 @@ def blocking_face(core: ArrayCore | GroupCore, *, owns_store: bool = False) -> A
     if isinstance(core, ArrayCore):
         return Array(core, owns_store=owns_store)
     return Group(core, owns_store=owns_store)
-
-
-@overload
-def async_face(core: ArrayCore, *, owns_store: bool = ...) -> AsyncArray: ...
-@overload
-def async_face(core: GroupCore, *, owns_store: bool = ...) -> AsyncGroup: ...
-def async_face(core: ArrayCore | GroupCore, *, owns_store: bool = False) -> AsyncArray | AsyncGroup:
-    """Return the asynchronous face of a node."""
-    if isinstance(core, ArrayCore):
-        return AsyncArray(core, owns_store=owns_store)
-    return AsyncGroup(core, owns_store=owns_store)

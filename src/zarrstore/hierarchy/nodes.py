@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from zarrstore.abc import Capability, Store
+from zarrstore.abc import ABSENT, Capability, Store
 from zarrstore.errors import ConflictError, NodeNotFoundError
-from zarrstore.format.documents import METADATA_KEY, Document, decode, encode, plain_attributes
+from zarrstore.format.documents import dumps, plain_attributes
+from zarrstore.hierarchy.consolidated import Snapshot
+from zarrstore.hierarchy.formats import AnyDocument, NodeFormat, format_of
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
 
-__all__ = ["NodeCore", "not_found", "read_document"]
+__all__ = ["NodeCore", "not_found"]
 
 _RETRIES = 100
 
@@ -26,7 +28,10 @@ class NodeCore:
 
     store: Store
     path: str
-    document: Document
+    document: Any
+    """One of `AnyDocument`; of a new shape or with new attributes it is another object."""
+    snapshot: Snapshot | None = field(default=None, kw_only=True)
+    """The consolidated metadata that this node was found in."""
 
     @property
     def url(self) -> str:
@@ -39,9 +44,9 @@ class NodeCore:
         return f"/{self.path}"
 
     @property
-    def key(self) -> str:
-        """The key of the document."""
-        return join(self.path, METADATA_KEY)
+    def format(self) -> NodeFormat:
+        """What the version of the format makes of a node."""
+        return format_of(self.document)
 
     def copy_of_attributes(self) -> dict[str, Any]:
         """Return the attributes as they were last read or written, for the caller to keep."""
@@ -68,27 +73,47 @@ class NodeCore:
         await self._edit_attributes(without)
 
     async def _edit_attributes(self, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Change the stored attributes, on top of what others changed meanwhile."""
+        def edited(document: AnyDocument) -> AnyDocument:
+            return msgspec.structs.replace(document, attributes=edit(document.attributes))
+
+        await self._edit(edited, self.format.attributes_name(self.document))
+
+    async def edit_document(self, edit: Callable[[Any], Any]) -> None:
+        """Change the stored document (but for its attributes), as `update_attributes` does.
+
+        Parameters
+        ----------
+        edit : callable
+            Is given the document as it is stored, and returns what it becomes. Called again if
+            another has changed it meanwhile.
+        """
+        await self._edit(edit, self.format.node_name(self.document))
+
+    async def _edit(self, edit: Callable[[Any], Any], name: str) -> None:
+        """Change the part of the document that a key holds, on top of what others changed."""
+        key = join(self.path, name)
         swaps = Capability.COMPARE_AND_SWAP in self.store.capabilities
         for _ in range(_RETRIES):
-            stat = await self.store.stat(self.key) if swaps else None
-            document = await read_document(self.store, self.path)
-            if not isinstance(document, type(self.document)):
-                raise not_found(self.store, self.path, "array or group")
-            edited = msgspec.structs.replace(document, attributes=edit(document.attributes))
+            stat = await self.store.stat(key) if swaps else None
+            document = await self.format.read(self.store, self.path)
+            if document is None or document.node_type != self.document.node_type:
+                raise not_found(self.store, self.path, self.document.node_type)
+            edited = edit(document)
+            data = dumps(self.format.files(edited).get(name, {}))
+            expect = None if not swaps else ABSENT if stat is None else stat.version
             try:
-                await self.store.set(
-                    self.key, encode(edited), expect=None if stat is None else stat.version
-                )
+                await self.store.set(key, data, expect=expect)
             except ConflictError:
                 continue
             self.document = edited
+            if self.snapshot is not None:
+                self.snapshot.is_stale = True
             return
         raise ConflictError(
-            f"{self.key!r} in {self.store.url} was changed by others {_RETRIES} times in a row; "
+            f"{key!r} in {self.store.url} was changed by others {_RETRIES} times in a row; "
             "try again",
             store=self.store.url,
-            key=self.key,
+            key=key,
         )
 
 
@@ -99,10 +124,3 @@ def not_found(store: Store, path: str, kind: str) -> NodeNotFoundError:
         store=store.url,
         key=path,
     )
-
-
-async def read_document(store: Store, path: str) -> Document | None:
-    """Return the metadata document at a path, or ``None``."""
-    key = join(path, METADATA_KEY)
-    data = await store.get(key)
-    return None if data is None else decode(data, key, store.url)

@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Unpack
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from zarrstore.abc import Store
-from zarrstore.hierarchy import core
+from zarrstore.hierarchy import functions
 from zarrstore.hierarchy.array import Array
-from zarrstore.hierarchy.faces import loaded_data_here
+from zarrstore.hierarchy.array_core import ArrayCore
+from zarrstore.hierarchy.functions import Opened
 from zarrstore.hierarchy.group import Group, blocking_face
+from zarrstore.hierarchy.group_core import GroupCore
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions
-from zarrstore.hierarchy.progress import reporting
-from zarrstore.registry import StoreLike, make_store
-from zarrstore.sync import SyncStore
+from zarrstore.registry import StoreLike
+from zarrstore.runtime import drive_inline
 
 __all__ = [
+    "consolidate_metadata",
     "create_array",
     "create_group",
+    "node",
     "open",
     "open_array",
+    "open_consolidated",
     "open_group",
     "open_store",
-    "store_for",
+    "run",
 ]
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def store_for(
-    store: StoreLike, mode: AccessMode, storage_options: Mapping[str, Any] | None
-) -> tuple[Store, bool]:
-    """Return the store for a mode, and whether it was made here rather than given."""
-    core.check_mode(mode)
-    made = make_store(store, read_only=mode == "r", storage_options=storage_options)
-    return made, not isinstance(store, Store | SyncStore)
+
+def run(function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run one of `zarrstore.hierarchy.functions` in this thread."""
+    return drive_inline(function, *args, **kwargs)
+
+
+@overload
+def node(opened: Opened[ArrayCore]) -> Array: ...
+@overload
+def node(opened: Opened[GroupCore]) -> Group: ...
+@overload
+def node(opened: Opened[ArrayCore | GroupCore]) -> Array | Group: ...
+def node(opened: Opened[Any]) -> Array | Group:
+    """Return the blocking face of a node."""
+    face: Array | Group = blocking_face(opened.core, owns_store=opened.owns_store)
+    return face
 
 
 def open_store(
@@ -50,7 +65,7 @@ def open_store(
         any fsspec scheme (``s3://``, ``gs://``, ``az://``, ``https://`` ..., ``::`` chains), a
         pipeline such as ``s3://bucket/x.zip|zip:inner/``; ``None`` for a new `MemoryStore`; a
         dict or any mutable mapping; an ``FSMap``, a ``UPath``, or a tuple ``(fsspec filesystem,
-        path)``; a `Store`.
+        path)``; a `Store`; a `Group`, for what is below it.
     mode : {"a", "r", "r+", "w", "w-"}, default "a"
         ``r`` read only, must exist; ``r+`` must exist; ``a`` create if missing; ``w`` delete
         what is there; ``w-`` fail if anything is there.
@@ -78,15 +93,13 @@ def open_store(
     >>> open_store("memory://example", mode="r").sync["a"]
     b'1'
     """
-    made, _ = store_for(store, mode, storage_options)
-    made._home.drive(core.prepare_store, made, mode)
-    return made
+    return run(functions.open_store, store, mode, storage_options)
 
 
 def create_array(
     store: StoreLike = None,
     *,
-    name: str = "",
+    name: str | None = None,
     overwrite: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: Any = None,
@@ -97,8 +110,8 @@ def create_array(
     Parameters
     ----------
     store : optional
-        Whatever `open_store` accepts.
-    name : str, default ""
+        Whatever `open_store` accepts, or a group.
+    name : str, optional
         The path in the store; the root by default.
     overwrite : bool, default False
         Whether to delete what is at that path.
@@ -108,9 +121,10 @@ def create_array(
         For writing ``data``: called with the number of chunks done and of all; ``True`` shows
         a bar.
     **options
-        ``shape`` and ``dtype``, or ``data``; ``chunks``, ``compressors``, ``serializer``,
+        ``shape`` and ``dtype``, or ``data``; ``zarr_format`` (by default that of the group
+        above, or 3), ``chunks``, ``shards``, ``compressors``, ``filters``, ``serializer``,
         ``fill_value``, ``attributes``, ``dimension_names``, ``chunk_key_encoding``,
-        ``write_empty_chunks``: see `ArrayOptions`.
+        ``write_empty_chunks`` ...: see `ArrayOptions`.
 
     Raises
     ------
@@ -125,19 +139,15 @@ def create_array(
     >>> array
     <Array memory://create/a/b shape=(2, 3) dtype=float32>
     """
-    options = loaded_data_here(options)
-    made, owns = store_for(store, "a", storage_options)
-    with reporting(progress, f"writing /{core.node_path(name)}") as callback:
-        node = made._home.drive(
-            core.create_array, made, core.node_path(name), options, overwrite, callback
-        )
-    return blocking_face(node, owns_store=owns)
+    opened = run(functions.create_array, store, name, overwrite, storage_options, progress, options)
+    return node(opened)
 
 
 def create_group(
     store: StoreLike = None,
     *,
-    path: str = "",
+    path: str | None = None,
+    zarr_format: Literal[2, 3] | None = None,
     attributes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     storage_options: Mapping[str, Any] | None = None,
@@ -147,9 +157,11 @@ def create_group(
     Parameters
     ----------
     store : optional
-        Whatever `open_store` accepts.
-    path : str, default ""
+        Whatever `open_store` accepts, or a group.
+    path : str, optional
         In the store; the root by default.
+    zarr_format : {2, 3}, optional
+        By default that of the group above, or 3.
     attributes : mapping, optional
         Anything that JSON can hold.
     overwrite : bool, default False
@@ -167,16 +179,16 @@ def create_group(
     >>> create_group("memory://groups", path="a", attributes={"title": "x"}).attrs
     {'title': 'x'}
     """
-    made, owns = store_for(store, "a", storage_options)
-    path = core.node_path(path)
-    node = made._home.drive(core.create_group, made, path, attributes, overwrite)
-    return blocking_face(node, owns_store=owns)
+    opened = run(
+        functions.create_group, store, path, attributes, overwrite, zarr_format, storage_options
+    )
+    return node(opened)
 
 
 def open_array(
     store: StoreLike = None,
     *,
-    path: str = "",
+    path: str | None = None,
     mode: AccessMode = "a",
     storage_options: Mapping[str, Any] | None = None,
     **options: Unpack[ArrayOptions],
@@ -186,8 +198,8 @@ def open_array(
     Parameters
     ----------
     store : optional
-        Whatever `open_store` accepts.
-    path : str, default ""
+        Whatever `open_store` accepts, or a group.
+    path : str, optional
         In the store; the root by default.
     mode : {"a", "r", "r+", "w", "w-"}, default "a"
         ``r`` read only, must exist; ``r+`` must exist; ``a`` create if missing; ``w``
@@ -195,7 +207,9 @@ def open_array(
     storage_options : mapping, optional
         For the backend of a URL.
     **options
-        See `create_array`; used only if the array is created.
+        ``zarr_format``: only of that format; by default v3 is looked for, then v2.
+        ``write_empty_chunks`` and ``config``: how it is written. Others as in `create_array`;
+        used only if the array is created.
 
     Raises
     ------
@@ -211,18 +225,17 @@ def open_array(
     >>> open_array(data, mode="r")[:]
     array([0, 0, 0], dtype=int8)
     """
-    options = loaded_data_here(options)
-    made, owns = store_for(store, mode, storage_options)
-    node = made._home.drive(core.open_array, made, core.node_path(path), mode, options)
-    return blocking_face(node, owns_store=owns)
+    return node(run(functions.open_array, store, path, mode, storage_options, options))
 
 
 def open_group(
     store: StoreLike = None,
     *,
-    path: str = "",
+    path: str | None = None,
     mode: AccessMode = "a",
     attributes: Mapping[str, Any] | None = None,
+    zarr_format: Literal[2, 3] | None = None,
+    use_consolidated: bool | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Group:
     """Open a group; create it where the mode allows.
@@ -230,13 +243,20 @@ def open_group(
     Parameters
     ----------
     store : optional
-        Whatever `open_store` accepts.
-    path : str, default ""
+        Whatever `open_store` accepts, or a group.
+    path : str, optional
         In the store; the root by default.
     mode : {"a", "r", "r+", "w", "w-"}, default "a"
         As in `open_array`.
     attributes : mapping, optional
         Used only if the group is created.
+    zarr_format : {2, 3}, optional
+        Only of that format, or created in it; by default v3 is looked for, then v2.
+    use_consolidated : bool, optional
+        Whether members are looked up in consolidated metadata (see `consolidate_metadata`),
+        which takes no request and may be out of date. ``True``: it must be there. ``None``, the
+        default: if it is there and the mode is ``r``. (zarr-python uses it in any mode; here a
+        group that may be written is always read as it is now.)
     storage_options : mapping, optional
         For the backend of a URL.
 
@@ -244,23 +264,135 @@ def open_group(
     ------
     NodeNotFoundError
         If there is no group, and it is not to be created.
+    MetadataError
+        If its metadata is not valid, or not consolidated and must be.
 
     Examples
     --------
     >>> open_group("memory://g")
     <Group memory://g>
     """
-    made, owns = store_for(store, mode, storage_options)
-    path = core.node_path(path)
-    node = made._home.drive(core.open_group, made, path, mode, attributes)
-    return blocking_face(node, owns_store=owns)
+    opened = run(
+        functions.open_group,
+        store,
+        path,
+        mode,
+        attributes,
+        zarr_format,
+        use_consolidated,
+        storage_options,
+    )
+    return node(opened)
+
+
+def open_consolidated(
+    store: StoreLike = None,
+    *,
+    path: str | None = None,
+    mode: AccessMode = "r",
+    zarr_format: Literal[2, 3] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Open a group whose metadata is consolidated: `open_group` with ``use_consolidated=True``.
+
+    Parameters
+    ----------
+    store : optional
+        Whatever `open_store` accepts, or a group.
+    path : str, optional
+        In the store; the root by default.
+    mode : {"r", "r+", "a"}, default "r"
+        In the other modes, too, members are as they were when the metadata was consolidated,
+        until something is created, deleted or given attributes through the group.
+    zarr_format : {2, 3}, optional
+    storage_options : mapping, optional
+        For the backend of a URL.
+
+    Raises
+    ------
+    NodeNotFoundError
+        If there is no group.
+    MetadataError
+        If its metadata is not valid, or not consolidated.
+
+    Examples
+    --------
+    >>> data = {}
+    >>> array = create_array(data, name="a/b", shape=3)
+    >>> group = consolidate_metadata(data)
+    >>> open_consolidated(data)["a/b"]
+    <Array memory://.../a/b shape=(3,) dtype=float64>
+    """
+    return open_group(
+        store,
+        path=path,
+        mode=mode,
+        zarr_format=zarr_format,
+        use_consolidated=True,
+        storage_options=storage_options,
+    )
+
+
+def consolidate_metadata(
+    store: StoreLike = None,
+    path: str | None = None,
+    zarr_format: Literal[2, 3] | None = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Store the metadata of all nodes below a group with the group's own.
+
+    The group, opened with mode ``r``, is then listed and its members opened without a request.
+    What is created, deleted or changed afterwards is not seen there: consolidate again. Stores
+    that cannot be listed, such as HTTP, need it.
+
+    Parameters
+    ----------
+    store : optional
+        Whatever `open_store` accepts, or a group.
+    path : str, optional
+        In the store; the root by default.
+    zarr_format : {2, 3}, optional
+        Only a group of that format.
+    storage_options : mapping, optional
+        For the backend of a URL.
+
+    Returns
+    -------
+    Group
+        It looks members up in the store, as it is now. (In zarr-python it is the consolidated
+        group.)
+
+    Raises
+    ------
+    NodeNotFoundError
+        If there is no group.
+    MetadataError
+        If a node below it is not valid; nothing was changed.
+
+    Notes
+    -----
+    As zarr-python does: within ``zarr.json`` in Zarr v3, which is no part of the specification
+    yet, and in ``.zmetadata`` in Zarr v2.
+
+    Examples
+    --------
+    >>> data = {}
+    >>> array = create_array(data, name="a/b", shape=3)
+    >>> consolidate_metadata(data)
+    <Group memory://...>
+    >>> dict(open_group(data, mode="r").members(max_depth=None))
+    {'a': <Group memory://.../a>, 'a/b': <Array memory://.../a/b shape=(3,) dtype=float64>}
+    """
+    return node(run(functions.consolidate_metadata, store, path, zarr_format, storage_options))
 
 
 def open(
     store: StoreLike = None,
     mode: AccessMode = "a",
     *,
-    path: str = "",
+    path: str | None = None,
+    use_consolidated: bool | None = None,
     storage_options: Mapping[str, Any] | None = None,
     **options: Unpack[ArrayOptions],
 ) -> Array | Group:
@@ -272,15 +404,17 @@ def open(
     Parameters
     ----------
     store : optional
-        Whatever `open_store` accepts.
+        Whatever `open_store` accepts, or a group.
     mode : {"a", "r", "r+", "w", "w-"}, default "a"
         As in `open_array`.
-    path : str, default ""
+    path : str, optional
         In the store; the root by default.
+    use_consolidated : bool, optional
+        As in `open_group`, if it is one.
     storage_options : mapping, optional
         For the backend of a URL.
     **options
-        See `create_array`; used only if something is created.
+        As in `open_array`.
 
     Raises
     ------
@@ -292,7 +426,4 @@ def open(
     >>> open({})
     <Group memory://...>
     """
-    options = loaded_data_here(options)
-    made, owns = store_for(store, mode, storage_options)
-    node = made._home.drive(core.open_any, made, core.node_path(path), mode, options)
-    return blocking_face(node, owns_store=owns)
+    return node(run(functions.open, store, mode, path, use_consolidated, storage_options, options))
