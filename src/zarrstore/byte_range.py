@@ -51,6 +51,8 @@ class RangeByteRequest:
     end: int
 
     def __post_init__(self) -> None:
+        if type(self.start) is type(self.end) is int and 0 <= self.start <= self.end:
+            return  # as it mostly is, and there may be thousands
         object.__setattr__(self, "start", _count("start", self.start))
         object.__setattr__(self, "end", _count("end", self.end))
         if self.end < self.start:

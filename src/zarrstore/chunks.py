@@ -8,12 +8,13 @@ what has come.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ from zarrstore.format.chunk_parts import (
     keeps_memory,
     place,
     shard_layout,
+    unit_of,
 )
 from zarrstore.format.codecs.pipeline import CodecPipeline
 from zarrstore.format.indexing import ChunkPart, Selection
@@ -54,7 +56,7 @@ _WORTH_SHARING = 2**16
 """Bytes of a chunk from which threads move chunks at the same time."""
 _FEW = 4
 _WORTH_A_THREAD = 2**21
-"""Bytes of chunks from which another thread is asked for help before anything is done."""
+"""Bytes to be moved from which another thread is asked for help before anything is done."""
 _WORTH_A_BUFFER = 2**17
 """Bytes from which one value is read quicker into memory that was used before."""
 
@@ -80,8 +82,10 @@ class _Mover(ABC):
         self._total = 0
         self._inline = is_inline()
         self._largest_batch = 1
+        self._slow = 0
         self._waits = False
-        self._small = spec.pipeline.nbytes < _WORTH_SHARING
+        self._unit = unit_of(spec.pipeline)
+        self._small = self._unit.nbytes < _WORTH_SHARING
         self._turn = threading.Lock()
         self._pipeline: CodecPipeline | None = None
         """Of all chunks, where it is the same and they are no shards."""
@@ -112,7 +116,8 @@ class _Mover(ABC):
             self._batches(parts),
             count=self._total,
             limit=self._workers if self._inline else limits.requests,
-            at_once=self._total * self._spec.pipeline.nbytes > _WORTH_A_THREAD,
+            at_once=math.prod(self._selection.full_shape) * self._spec.dtype.itemsize
+            > _WORTH_A_THREAD,
         )
 
     def _is_little(self) -> bool:
@@ -133,20 +138,25 @@ class _Mover(ABC):
         return self._turn if self._small and self._inline and not self._waits else nullcontext()
 
     def _batches(self, parts: Iterator[ChunkPart]) -> Iterator[list[ChunkPart]]:
-        """Yield parts in batches: one alone, to see how long it takes, then smaller and smaller."""
+        """Yield parts in batches: two alone, to see how long they take, then ever smaller ones."""
         left = self._total
         size = 1
-        while batch := list(islice(parts, size)):
+        for number in count():
+            batch = list(islice(parts, size))
+            if not batch:
+                return
             yield batch
             left -= len(batch)
-            size = max(1, min(self._largest_batch, left // (2 * cores())))
+            if number > 0:
+                size = max(1, min(self._largest_batch, left // (2 * cores())))
 
     async def _move_and_tell(self, parts: Sequence[ChunkPart]) -> None:
         if self._inline:
             started, busy = time.perf_counter(), time.thread_time()
             await self._move(parts)
             waited = time.perf_counter() - started - (time.thread_time() - busy)
-            if waited > _WAITING * len(parts):
+            self._slow = self._slow + 1 if waited > _WAITING * len(parts) else 0
+            if self._slow > 1:  # once may be by chance: other programs use the processor too
                 self._waits = True
                 self._largest_batch = 1
         else:
@@ -180,7 +190,7 @@ class _Reader(_Mover):
 
     @property
     def _together(self) -> bool:
-        return self._small and self._pipeline is not None and self._pipeline.decodes_many
+        return self._small and self._unit.decodes_many
 
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
         if self._pipeline is None:
@@ -264,7 +274,7 @@ class _Writer(_Mover):
 
     @property
     def _together(self) -> bool:
-        return self._small and self._pipeline is not None and self._pipeline.encodes_many
+        return self._small and self._unit.encodes_many
 
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
         if self._fields is not None:
@@ -314,7 +324,7 @@ class _Writer(_Mover):
                     # without a codec what is stored is this memory, which must then last
                     lasting = not self._inline and keeps_memory(pipeline)
                     rooms = pipeline.room(len(parts), lasting=lasting)
-                chunk = gathered(pipeline, None, part, chunk, rooms[number])
+                chunk = gathered(pipeline, None, part, chunk, rooms[number, ...])
             if self._write_empty_chunks or not pipeline.spec.is_fill(chunk):
                 kept.append(self._key(part))
                 chunks.append(chunk)

@@ -6,10 +6,11 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zarrstore.runtime import is_inline, run_in_worker
+from zarrstore.runtime import is_inline
 
 if TYPE_CHECKING:
     import asyncio
@@ -54,7 +55,10 @@ class _Job:
 
 
 class _Batches:
-    """Jobs in worker threads, as many threads as cores, each taking a batch at a time."""
+    """Jobs in threads of their own, as many as cores, each taking a batch at a time.
+
+    The worker threads of stores that block may all wait for what is computed here.
+    """
 
     def __init__(self) -> None:
         self._renew()
@@ -63,6 +67,7 @@ class _Batches:
         self._lock = threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._workers = 0
+        self._threads: ThreadPoolExecutor | None = None
 
     def add(self, job: _Job) -> None:
         with self._lock:
@@ -70,7 +75,9 @@ class _Batches:
             if self._workers >= cores():
                 return
             self._workers += 1
-        run_in_worker(self._work)
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(cores(), "zarrstore-compute")
+            self._threads.submit(self._work)
 
     def remove(self, job: _Job) -> bool:
         """Take a job back; tell whether it had not started."""

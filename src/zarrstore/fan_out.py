@@ -103,16 +103,30 @@ async def _each_loop(
 ) -> None:
     import asyncio
 
+    ended: list[BaseException] = []
+
     async def work() -> None:
         for item in items:
             await function(item)
 
+    async def work_in_task() -> None:
+        try:
+            await work()
+        except (KeyboardInterrupt, SystemExit) as error:
+            # of a callback: a task that raises one of these ends the loop, for everyone
+            ended.append(error)
+            raise asyncio.CancelledError from None
+
     if workers <= 1:
         await work()
         return
-    tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
+    tasks = [asyncio.ensure_future(work_in_task()) for _ in range(workers)]
     try:
         await asyncio.gather(*tasks)
+    except asyncio.CancelledError:
+        if ended:
+            raise ended[0] from None
+        raise
     finally:
         for task in tasks:
             task.cancel()

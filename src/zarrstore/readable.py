@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from zarrstore.byte_range import (
@@ -14,7 +15,7 @@ from zarrstore.byte_range import (
     resolve,
 )
 from zarrstore.errors import KeyNotFoundError
-from zarrstore.fan_out import map_bounded
+from zarrstore.fan_out import each_bounded, map_bounded
 from zarrstore.keys import check_key
 from zarrstore.operations import (
     Buffer,
@@ -25,11 +26,42 @@ from zarrstore.operations import (
     Stat,
     operation,
 )
+from zarrstore.runtime import is_inline, limits
 
 __all__ = ["Readable", "Receive"]
 
 Receive: TypeAlias = Callable[[int, Buffer | None], object]
 """Called with the position of a key and its value, or ``None``."""
+
+
+_IN_TURN = 16
+_SLOW = 0.0005
+"""Seconds for a value from which several threads are to wait, each for one."""
+
+
+class _Pace:
+    """How many values are read in turn, by how many threads: more threads where one takes long.
+
+    Threads that make short system calls hold each other up.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._started = time.perf_counter()
+        self._taken = 0
+
+    def _is_slow(self) -> bool:
+        return time.perf_counter() - self._started > _SLOW * self._taken
+
+    def threads(self) -> int:
+        return limits.threads if self._is_slow() else 1
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield the first and last place of values to read in turn."""
+        while self._taken < self._count:
+            first = self._taken
+            self._taken = min(self._count, first + (1 if self._is_slow() else _IN_TURN))
+            yield first, self._taken
 
 
 class Readable(Operations):
@@ -221,7 +253,28 @@ class Readable(Operations):
         values = await self._hook("_get_many", pairs)
         if values is not NotImplemented:
             return [_frozen(value) for value in values]
+        if is_inline() and all(byte_range is None for _, byte_range in pairs):
+            return await self._many_in_turn([key for key, _ in pairs])
         return await map_bounded(self._one_of_many, pairs)
+
+    async def _many_in_turn(self, keys: list[str]) -> list[Buffer | None]:
+        """Return values, several threads reading some of them in turn where that takes long."""
+        found: list[Buffer | None] = [None] * len(keys)
+
+        async def read(first: int, stop: int) -> None:
+            def receive(index: int, value: Buffer | None) -> None:
+                found[first + index] = None if value is None else bytes(value)
+
+            some = keys[first:stop]
+            if await self._hook("_get_each", some, receive) is NotImplemented:
+                for index, key in enumerate(some):
+                    receive(index, _frozen(await self._hook("_get", key)))
+
+        pace = _Pace(len(keys))
+        await each_bounded(
+            lambda span: read(*span), pace.spans(), count=len(keys), limit=pace.threads
+        )
+        return found
 
     async def _one_of_many(self, request: tuple[str, ByteRequest | None]) -> Buffer | None:
         key, byte_range = request

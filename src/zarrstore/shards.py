@@ -193,20 +193,22 @@ async def _read(
 async def _read_chunks(
     store: Store, key: str, layout: ShardLayout, index: ShardIndex, numbers: Sequence[int]
 ) -> list[Buffer | None] | None:
-    spans = {number: span for number in numbers if (span := index[number]) is not None}
-    requests = [RangeByteRequest(*span) for span in spans.values()]
+    spans = [index[number] for number in numbers]
+    requests = [RangeByteRequest(*span) for span in spans if span is not None]
     read = await store.get_ranges(key, requests) if requests else []
     if read is None:
         return None
-    found = dict(zip(spans, read, strict=True))
-    for number, data in found.items():
-        first, last = spans[number]
-        if len(data) != last - first:
+    found = iter(read)
+    chunks: list[Buffer | None] = []
+    for number, span in zip(numbers, spans, strict=True):
+        data = None if span is None else next(found)
+        if data is not None and span is not None and len(data) != span[1] - span[0]:
             raise CorruptDataError(
-                f"the shard ends within inner chunk {layout.coords_of(number)}, at bytes {first} "
-                f"to {last}: truncated?"
+                f"the shard ends within inner chunk {layout.coords_of(number)}, at bytes "
+                f"{span[0]} to {span[1]}: truncated?"
             )
-    return [found.get(number) for number in numbers]
+        chunks.append(data)
+    return chunks
 
 
 if hasattr(os, "register_at_fork"):

@@ -16,7 +16,7 @@ from zarrstore.runtime import ForkSafeLock, is_inline, pause
 from zarrstore.stores.wrappers.base import WrapperStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
 
-__all__ = ["turn", "until_no_conflict", "update"]
+__all__ = ["Expect", "turn", "until_no_conflict", "update"]
 
 Expect: TypeAlias = Version | Literal[Absent.ABSENT] | None
 """What a conditional ``set`` expects; ``None`` is an unconditional one."""
@@ -77,24 +77,33 @@ async def until_no_conflict(
     ConflictError
         If others changed the key during each of a thousand attempts.
     """
-    if Capability.COMPARE_AND_SWAP not in store.capabilities:
-        async with turn(store, key):
-            await attempt(None)
+    swaps = Capability.COMPARE_AND_SWAP in store.capabilities
+    if swaps and await _succeeds(store, key, attempt):
         return
-    for number in range(_ATTEMPTS):
-        stat = await store.stat(key)  # before the value, so that it can only be too old
-        try:
-            await attempt(ABSENT if stat is None else stat.version)
-        except ConflictError:
+    # those of this process in turn: many attempts in vain would take longer than to wait
+    async with turn(store, key):
+        if not swaps:
+            await attempt(None)
+            return
+        for number in range(1, _ATTEMPTS):
+            if await _succeeds(store, key, attempt):
+                return
             longest = min(_LONGEST_PAUSE, 0.0005 * 2 ** min(number, 10))
             await pause(random.uniform(0, longest))  # noqa: S311
-            continue
-        return
     raise ConflictError(
         f"{key!r} in {store.url} was changed by others {_ATTEMPTS} times in a row; try again",
         store=store.url,
         key=key,
     )
+
+
+async def _succeeds(store: Store, key: str, attempt: Callable[[Expect], Awaitable[None]]) -> bool:
+    stat = await store.stat(key)  # before the value, so that it can only be too old
+    try:
+        await attempt(ABSENT if stat is None else stat.version)
+    except ConflictError:
+        return False
+    return True
 
 
 class _Turns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
 import socket
@@ -507,10 +508,11 @@ class TestAtOnce:
 
         def rename(source: str, target: str, real: Any = os.rename, **where: int) -> None:
             real(source, target, **where)
-            log.append(f"rename {target}")
+            log.append(f"rename {os.path.basename(target)}")
 
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(os, "rename", rename)
+        monkeypatch.setattr(os, "replace", functools.partial(rename, real=os.replace))
         store = LocalStore(tmp_path / "root", durable=True).sync
         store.set_each([("a/k", b"1"), ("a/m", b"2")])
         assert log[:2] == ["fsync .", "fsync root"]

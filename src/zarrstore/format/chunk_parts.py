@@ -7,7 +7,6 @@ decoded, or encoded anew, that the part touches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +25,7 @@ __all__ = [
     "place",
     "place_inner",
     "shard_layout",
+    "unit_of",
 ]
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
@@ -43,6 +43,14 @@ def shard_layout(pipeline: CodecPipeline) -> ShardLayout | None:
     if isinstance(serializer, ShardingIndexed) and len(pipeline.codecs) == 1:
         return serializer.layout(pipeline.spec)
     return None
+
+
+def unit_of(pipeline: CodecPipeline) -> CodecPipeline:
+    """Return the codecs of what is encoded in one go: of inner chunks, if chunks are shards."""
+    layout = shard_layout(pipeline)
+    if layout is None or layout.stores_plainly:
+        return pipeline
+    return unit_of(layout.pipeline)
 
 
 def place(
@@ -101,29 +109,33 @@ def _place_shard(
 
 def _place_whole_shard(layout: ShardLayout, shard: Buffer, index: ShardIndex, out: NDArray) -> None:
     """Put all of a shard into an array of its shape."""
-    fill_value = layout.spec.fill_value
-    for first in range(0, layout.count, _DECODED_TOGETHER):
-        some = slice(first, first + _DECODED_TOGETHER)
-        data = [shard[span[0] : span[1]] for span in index[some] if span is not None]
-        decoded = iter(_decoded_together(layout, data, index, first))
-        for span, region in zip(index[some], layout.regions[some], strict=True):
-            out[region] = fill_value if span is None else next(decoded)
-
-
-def _decoded_together(
-    layout: ShardLayout, data: Sequence[Buffer], index: ShardIndex, first: int
-) -> list[NDArray]:
     pipeline = layout.pipeline
-    with suppress(CorruptDataError):  # decoded again one by one, to name the chunk
-        return pipeline.decode_many(data)
-    numbers = [at for at in range(first, layout.count) if index[at] is not None]
-    decoded = []
-    for number, chunk in zip(numbers, data, strict=False):
+    fill_value = layout.spec.fill_value
+    together = _DECODED_TOGETHER if pipeline.decodes_many else 1
+    for first in range(0, layout.count, together):
+        numbers = range(first, min(first + together, layout.count))
+        spans = [index[number] for number in numbers]
+        data = [shard[span[0] : span[1]] for span in spans if span is not None]
         try:
-            decoded.append(pipeline.decode(chunk))
+            decoded = iter(pipeline.decode_many(data))
         except CorruptDataError as error:
-            raise _of_inner_chunk(layout.coords_of(number), error) from error
-    return decoded
+            raise _named(layout, index, shard, numbers) or error from error
+        for number, span in zip(numbers, spans, strict=True):
+            out[layout.regions[number]] = fill_value if span is None else next(decoded)
+
+
+def _named(
+    layout: ShardLayout, index: ShardIndex, shard: Buffer, numbers: Iterable[int]
+) -> CorruptDataError | None:
+    """Decode inner chunks one by one, and return the error of the first that is corrupt."""
+    for number in numbers:
+        span = index[number]
+        try:
+            if span is not None:
+                layout.pipeline.decode(shard[span[0] : span[1]])
+        except CorruptDataError as error:
+            return _of_inner_chunk(layout.coords_of(number), error)
+    return None
 
 
 def _of_inner_chunk(coords: tuple[int, ...], error: CorruptDataError) -> CorruptDataError:
@@ -211,7 +223,7 @@ def changed(
         return _changed_shard(layout, old, part, selection, value, write_empty_chunks, fields)
     chunk = value[part.outside]
     if not (part.fills_chunk and is_ready(chunk, pipeline)):
-        room = pipeline.room(1, lasting=keeps_memory(pipeline))[0]
+        room = pipeline.room(1, lasting=keeps_memory(pipeline))[0, ...]
         chunk = gathered(pipeline, old, part, chunk, room, fields)
     if not write_empty_chunks and pipeline.spec.is_fill(chunk):
         return None

@@ -44,6 +44,11 @@ class Group(GroupProperties, BlockingFace[GroupCore]):
         └── b (3,) int8
     """
 
+    @property
+    def async_group(self) -> AsyncGroup:
+        """The same group for coroutines; closing it leaves this one open."""
+        return AsyncGroup(self._core)
+
     def __getitem__(self, name: str) -> Array | Group:
         found = self._drive(self._core.get, name)
         if found is None:

@@ -9,17 +9,16 @@ from typing import Any
 
 import msgspec
 
-from zarrstore.abc import ABSENT, Capability, Store
-from zarrstore.errors import ConflictError, NodeNotFoundError
+from zarrstore.abc import Store
+from zarrstore.errors import NodeNotFoundError
 from zarrstore.format.documents import dumps, plain_attributes
 from zarrstore.hierarchy.consolidated import Snapshot
 from zarrstore.hierarchy.formats import AnyDocument, NodeFormat, format_of
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
+from zarrstore.updating import Expect, until_no_conflict
 
 __all__ = ["NodeCore", "not_found"]
-
-_RETRIES = 100
 
 
 @dataclass(eq=False)
@@ -92,29 +91,19 @@ class NodeCore:
     async def _edit(self, edit: Callable[[Any], Any], name: str) -> None:
         """Change the part of the document that a key holds, on top of what others changed."""
         key = join(self.path, name)
-        swaps = Capability.COMPARE_AND_SWAP in self.store.capabilities
-        for _ in range(_RETRIES):
-            stat = await self.store.stat(key) if swaps else None
+
+        async def attempt(expect: Expect) -> None:
             document = await self.format.read(self.store, self.path)
             if document is None or document.node_type != self.document.node_type:
                 raise not_found(self.store, self.path, self.document.node_type)
             edited = edit(document)
             data = dumps(self.format.files(edited).get(name, {}))
-            expect = None if not swaps else ABSENT if stat is None else stat.version
-            try:
-                await self.store.set(key, data, expect=expect)
-            except ConflictError:
-                continue
+            await self.store.set(key, data, expect=expect)
             self.document = edited
-            if self.snapshot is not None:
-                self.snapshot.is_stale = True
-            return
-        raise ConflictError(
-            f"{key!r} in {self.store.url} was changed by others {_RETRIES} times in a row; "
-            "try again",
-            store=self.store.url,
-            key=key,
-        )
+
+        await until_no_conflict(self.store, key, attempt)
+        if self.snapshot is not None:
+            self.snapshot.is_stale = True
 
 
 def not_found(store: Store, path: str, kind: str) -> NodeNotFoundError:

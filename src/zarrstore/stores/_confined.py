@@ -70,14 +70,6 @@ class ConfinedDirectory:
             raise
         return descriptor
 
-    def make_directory(self, directory: str, durable: bool = False) -> int:
-        """Open a directory as `open_directory` does; make it if it is missing."""
-        try:
-            return self.open_directory(directory)
-        except FileNotFoundError:
-            self._make(directory, durable)
-            return self.open_directory(directory)
-
     def create(self, path: str, durable: bool = False) -> int:
         """Create a file that does not exist, with its directory, and open it for writing.
 

@@ -51,23 +51,25 @@ _scratch = _Scratch()
 
 
 class _Beside:
-    """The directory of the files that are used just now: those in a row mostly share one."""
+    """The directory of the files that are used just now, open once two of them were in it."""
 
     def __init__(self, open_directory: Callable[[str], int]) -> None:
         self._open = open_directory
         self._directory: str | None = None
-        self._descriptor = -1
+        self._descriptor: int | None = None
 
-    def of(self, directory: str) -> int:
+    def of(self, directory: str) -> int | None:
+        """Return the descriptor of a directory; ``None`` for the first file in it."""
         if directory != self._directory:
             self.leave()
-            self._descriptor = self._open(directory)
             self._directory = directory
+        elif self._descriptor is None:
+            self._descriptor = self._open(directory)
         return self._descriptor
 
     def leave(self) -> None:
-        descriptor, self._descriptor, self._directory = self._descriptor, -1, None
-        if descriptor >= 0:
+        descriptor, self._descriptor, self._directory = self._descriptor, None, None
+        if descriptor is not None:
             os.close(descriptor)
 
 
@@ -99,7 +101,8 @@ def read_each(
         for key in keys:
             directory, _, name = key.rpartition("/")
             try:
-                descriptor = os.open(name, _READ, dir_fd=beside.of(directory))
+                at = beside.of(directory)
+                descriptor = files.open(key) if at is None else os.open(name, _READ, dir_fd=at)
             except OSError:
                 found.append(read_alone(key))
                 continue
@@ -145,17 +148,18 @@ def write_each(
     durable: bool,
 ) -> None:
     """Write values in turn; what fails is written again alone, which tells why."""
-    beside = _Beside(lambda directory: files.make_directory(directory, durable))
+    beside = _Beside(files.open_directory)
     try:
         for key, value in items:
             directory, _, name = key.rpartition("/")
             try:
-                if is_temporary(key):
-                    raise FileExistsError
-                _write(beside.of(directory), name, temporary_name(next(_numbers) % 2**64), value, durable)
+                at = beside.of(directory)
+                if at is not None and not is_temporary(key):
+                    _write(at, name, temporary_name(next(_numbers) % 2**64), value, durable)
+                    continue
             except OSError:
                 beside.leave()
-                write_alone(key, value)
+            write_alone(key, value)
     finally:
         beside.leave()
 

@@ -18,6 +18,9 @@ from zarrstore.operations import Buffer
 
 __all__ = ["Blosc"]
 
+# chunks are spread over threads here: the library's own would only get in the way of these
+blosc.use_threads = False
+
 _COMPRESSORS = ("lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd")
 _SHUFFLES = {
     "noshuffle": blosc.NOSHUFFLE,

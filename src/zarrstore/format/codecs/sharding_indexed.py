@@ -287,10 +287,6 @@ class ShardLayout:
         """Return where an inner chunk is in the shard's grid, given its place in C order."""
         return tuple(map(int, np.unravel_index(number, self.grid_shape)))
 
-    def coords_of(self, number: int) -> tuple[int, ...]:
-        """Return the coordinates of an inner chunk, from its place in C order."""
-        return tuple([int(at) for at in np.unravel_index(number, self.grid_shape)])
-
     def index_request(self) -> ByteRequest:
         """Return the byte range of the index in any shard."""
         if self._at_start:
