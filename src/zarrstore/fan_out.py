@@ -43,6 +43,8 @@ async def map_bounded(
         The first error; what was not started is not, and what was under way has ended.
     """
     given = list(items)
+    if len(given) == 1:
+        return [await function(given[0])]
     results: list[Any] = [None] * len(given)
 
     async def one(index: int) -> None:

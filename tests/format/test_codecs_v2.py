@@ -389,6 +389,8 @@ def test_what_is_not_valid(
         ("auto", "auto", "f4", (None, {"id": "zstd", "level": 1})),
         (None, Zlib(3), "f4", (None, {"id": "zlib", "level": 3})),
         (None, {"id": "zlib", "level": 3}, "f4", (None, {"id": "zlib", "level": 3})),
+        ("delta", "bz2", "f4", ([{"id": "delta", "dtype": "<f4"}], {"id": "bz2", "level": 1})),
+        (["json2"], "zlib", str, ([{"id": "json2"}], {"id": "zlib", "level": 1})),
         (None, [{"id": "bz2", "level": 3}], "f4", (None, {"id": "bz2", "level": 3})),
         (None, "gzip", "f4", (None, {"id": "gzip", "level": 5})),
         (None, zarr.codecs.GzipCodec(level=2), "f4", (None, {"id": "gzip", "level": 2})),

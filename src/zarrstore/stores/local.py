@@ -190,12 +190,12 @@ class LocalStore(BlockingStore):
 
     def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Version:
         def place(temporary: str, path: str) -> None:
+            if isinstance(expect, Absent):
+                self._link(temporary, path, key)
+                return
             with self._lock:
                 self._check_version(key, expect)
-                if isinstance(expect, Absent):
-                    self._link(temporary, path, key)
-                else:
-                    os.replace(temporary, path)
+                os.replace(temporary, path)
 
         self._check_version(key, expect)  # a lost cause writes nothing, and makes no directory
         return self._write(key, value, place)
@@ -216,7 +216,9 @@ class LocalStore(BlockingStore):
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
                 raise
-            os.rename(temporary, path)  # no hard links here: the lock has to do
+            with self._lock:  # no hard links here: the lock has to do
+                self._check_version(key, Absent.ABSENT)
+                os.rename(temporary, path)
         else:
             os.unlink(temporary)
 

@@ -44,6 +44,7 @@ _OBJECT_CODECS = {
     "vlen-utf8": "vlen.VlenUtf8",
 }
 _WITHOUT_CONFIGURATION = ("json2", "msgpack2", "vlen-bytes", "vlen-utf8")
+_IN_BOTH = ("crc32c", "gzip", "vlen-bytes", "vlen-utf8", "zstd")
 _SHUFFLES = {None: -1, "noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 
 
@@ -314,6 +315,10 @@ def _member(given: Any, dtype: np.dtype[Any], place: str) -> tuple[dict[str, Any
         return dict(given), dtype
     if is_numcodecs_object(given):
         return given.get_config(), dtype
+    if isinstance(given, str) and given in _WITHOUT_CONFIGURATION:
+        return {"id": given}, dtype
+    if isinstance(given, str) and given not in (*_IN_BOTH, "blosc") and known_id(given):
+        given = PREFIX + given
     codec: Any = codec_of(given)
     filled_in = getattr(codec, "filled_in", None)
     if filled_in is not None and codec.configuration().get(filled_in) is None:
@@ -333,6 +338,6 @@ def _document(codec: Codec, dtype: np.dtype[Any], place: str) -> dict[str, Any]:
         return {"id": "blosc", **configuration, "shuffle": _SHUFFLES[codec.shuffle]}
     if codec.name == "zstd" and not configuration["checksum"]:
         del configuration["checksum"]  # older versions of numcodecs do not know the member
-    if codec.name in ("crc32c", "gzip", "vlen-bytes", "vlen-utf8", "zstd"):
+    if codec.name in _IN_BOTH:
         return {"id": codec.name, **configuration}
     raise MetadataError(f"{place}: {codec.name!r} has no form in Zarr v2; use zarr_format=3")

@@ -40,6 +40,10 @@ NUMBERS = (
 )
 
 
+_NAMES = {np.dtype(name): name for name in NUMBERS}
+"""Quicker than ``dtype.name``, which numpy composes anew each time."""
+
+
 @dataclass(frozen=True)
 class Number(DataType):
     """A number of fixed size; the names are numpy's.
@@ -64,7 +68,8 @@ class Number(DataType):
 
     @classmethod
     def from_dtype(cls, dtype: np.dtype[Any]) -> Self | None:
-        return cls(dtype.name) if dtype.name in NUMBERS else None
+        name = _NAMES.get(dtype.newbyteorder("=")) if dtype.kind in "biufc" else None
+        return None if name is None else cls(name)
 
     @functools.cached_property
     def dtype(self) -> np.dtype[Any]:

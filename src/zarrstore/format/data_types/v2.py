@@ -257,7 +257,7 @@ def encode_fill_value_v2(data_type: DataType, value: Any, stored: np.dtype[Any])
     if value is None:
         return None
     kind = data_type.dtype.kind
-    if kind in "SV":  # of the full size, without which tensorstore takes no text
+    if kind == "V":
         return to_base64(np.asarray(value, data_type.dtype).astype(stored).tobytes())
     encoded = data_type.encode_fill_value(value)
     if kind == "f":
