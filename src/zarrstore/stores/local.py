@@ -311,13 +311,13 @@ class LocalStore(BlockingStore):
     def _list_dir(self, prefix: str) -> Iterator[str]:
         return self._walk(prefix, recurse=False)
 
-    def _walk(self, prefix: str, recurse: bool) -> Iterator[str]:  # noqa: C901
+    def _walk(self, prefix: str, recurse: bool, is_there: bool = False) -> Iterator[str]:  # noqa: C901
         """Yield keys below a prefix, or the names one level below it."""
         pending = [prefix]
         while pending:
             below = pending.pop()
             try:
-                if below == prefix:
+                if below == prefix and not is_there:
                     self._files.enter(below[:-1])
                 with os.scandir(self._base + below) as entries:
                     for entry in entries:
@@ -329,7 +329,10 @@ class LocalStore(BlockingStore):
                             child = f"{below}{name}/"
                             if recurse:
                                 pending.append(child)
-                            elif next(self._walk(child, recurse=True), None) is not None:
+                            elif (
+                                next(self._walk(child, recurse=True, is_there=True), None)
+                                is not None
+                            ):
                                 yield name
             except OSError as error:
                 if error.errno not in _MISSING:
