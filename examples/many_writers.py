@@ -35,7 +35,7 @@ def main() -> None:
     """Run the example."""
     with tempfile.TemporaryDirectory() as folder:
         url = sys.argv[1] if len(sys.argv) > 1 else f"{folder}/shared.zarr"
-        group = zarrstore.open_group(url, mode="w")
+        group = zarrstore.open_group(url, mode="w-")  # where nothing is yet
         if zarrstore.Capability.COMPARE_AND_SWAP not in group.store.capabilities:
             raise SystemExit(f"{url} has no conditional writes: its writers would lose changes")
         log = group.create_array("log", shape=(0, 2), dtype="int64", chunks=(30, 2))

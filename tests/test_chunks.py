@@ -284,7 +284,7 @@ def test_memory_does_not_grow_with_the_number_of_chunks(cls: type, count: int) -
     tracemalloc.start()
     try:
         array.read(out=values)
-        array[: count // 4] = values[: count // 4]
+        array[: count // 20] = values[: count // 20]
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -459,20 +459,17 @@ def test_a_store_that_reads_an_array_of_another() -> None:
         def _get(self, key: str) -> bytes | None:
             if not key.startswith("c/"):
                 return super()._get(key)
-            return np.asarray(inner[int(key[2:]) :][:1]).tobytes()
+            return np.asarray(inner[int(key[2:])]).tobytes()
 
     array = zarrstore.create_array(
         Virtual(0), shape=64, chunks=1, dtype=inner.dtype, compressors=None
     )
-    found: list[Any] = []
-    threads = [threading.Thread(target=lambda: found.append(array[...])) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(found) == 4
-    for each in found:
-        np.testing.assert_array_equal(each, np.arange(64))
+
+    async def main() -> list[Any]:
+        reads = [array.async_array.read(number) for number in range(64)]
+        return await asyncio.wait_for(asyncio.gather(*reads), 30)
+
+    assert asyncio.run(main()) == list(range(64))
 
 
 def test_arrays_are_used_in_worker_threads(tmp_path: Path) -> None:

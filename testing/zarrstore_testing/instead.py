@@ -13,7 +13,11 @@ __all__ = ["check_instead"]
 
 _CALLS: dict[Capability, list[tuple[Any, ...]]] = {
     Capability.READ: [("get", "a"), ("exists", "a"), ("stat", "a"), ("getsize", "a")],
-    Capability.WRITE: [("set", "a", b"1"), ("set_many", {"a": b"1"})],
+    Capability.WRITE: [
+        ("set", "a", b"1"),
+        ("set_many", {"a": b"1"}),
+        ("set_each", [("a", b"1")]),
+    ],
     Capability.DELETE: [("delete", "a"), ("delete_dir", "a"), ("clear",)],
     Capability.LIST: [
         ("list",),

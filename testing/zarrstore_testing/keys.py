@@ -52,6 +52,8 @@ def _key_calls(face: Face, key: Any) -> list[tuple[Any, ...]]:
         ("set", key, b"x"),
         ("set_many", {key: b"x"}),
         ("set_many", [("fine", b"x"), (key, b"x")]),
+        ("get_each", [key], print),
+        ("set_each", [(key, b"x")]),
     ]
     if isinstance(key, str):
         calls += [("get_many", [key]), ("get_many", ["fine", (key, part)])]

@@ -21,10 +21,11 @@ from zarrstore.abc import (
     SuffixByteRequest,
 )
 from zarrstore.byte_range import resolve
-from zarrstore_testing.behaviour import behaviour
+from zarrstore_testing.behaviour import Failed, behaviour
 from zarrstore_testing.case import Case
 from zarrstore_testing.faces import BlockingFace, drive
 from zarrstore_testing.keys import keep
+from zarrstore_testing.log import shown
 
 _KEYS = [
     "a/b", "a/bc", "a/b.d", "a_b/c", "aXb/c", "a%b/c", "d/e/f", "d/e/g", "d/h", "d.e/f", "d e/%20",
@@ -97,6 +98,25 @@ class _Machine(RuleBasedStateMachine):
         items = {key: value for key, value in items.items() if key in self.kept}
         drive(self.face.set_many(items))
         self.model.update(items)
+
+    @rule(items=st.lists(st.tuples(keys, values), max_size=4))
+    def set_each(self, items: list[tuple[str, bytes]]) -> None:
+        items = [(key, value) for key, value in items if key in self.kept]
+        drive(self.face.set_each(items))
+        self.model.update(items)
+
+    @rule(asked=st.lists(keys, max_size=5))
+    def get_each(self, asked: list[str]) -> None:
+        asked = [key for key in asked if key in self.kept]
+        found: list[bytes | None] = []
+
+        def receive(_: int, value: Any) -> None:
+            found.append(None if value is None else bytes(value))
+
+        drive(self.face.get_each(asked, receive))
+        wanted = [self.model.get(key) for key in asked]
+        if found != wanted:
+            raise Failed(f"get_each handed over {shown(found)}, and not {shown(wanted)}")
 
     @rule(key=keys, request=st.none() | ranges)
     def get(self, key: str, request: Any) -> None:

@@ -15,6 +15,7 @@ _CHANGES: list[tuple[Capability, tuple[Any, ...], dict[str, Any]]] = [
     (Capability.WRITE, ("set", "new", b"new"), {"expect": ABSENT}),
     (Capability.WRITE, ("set", "a/b", b"new"), {"expect": "1"}),
     (Capability.WRITE, ("set_many", {"new": b"new", "a/b": b"new"}), {}),
+    (Capability.WRITE, ("set_each", [("new", b"new"), ("a/b", b"new")]), {}),
     (Capability.WRITE, ("set_if_not_exists", "new", b"new"), {}),
     (Capability.DELETE, ("delete", "a/b"), {}),
     (Capability.DELETE, ("delete", "missing"), {}),

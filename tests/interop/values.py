@@ -28,6 +28,10 @@ NAMES_STRUCT = "struct" in zarr.dtype.data_type_registry.contents
 """Whether zarr-python has the data type ``struct``: from 3.2 on."""
 
 
+def codec(name: str, **configuration: Any) -> dict[str, Any]:
+    return {"name": name, "configuration": configuration}
+
+
 def values_of(dtype: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Return values of all bits where any are allowed: NaN of many kinds, -0.0, NaT."""
     rng = np.random.default_rng(7)

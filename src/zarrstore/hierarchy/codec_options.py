@@ -80,7 +80,7 @@ def several(given: Any) -> tuple[Any, ...]:
 
 
 def _unsettled(codec: Any) -> Any:
-    """Leave out of a codec of zarr-python what it would itself fill in from the array."""
+    """Leave open in a codec of zarr-python what it would itself fill in from the array."""
     open_names = getattr(codec, "_tunable_attrs", None)
     if not open_names or not hasattr(codec, "to_dict"):
         return codec
@@ -88,5 +88,5 @@ def _unsettled(codec: Any) -> Any:
     configuration = document.get("configuration") or {}
     return {
         "name": document["name"],
-        "configuration": {k: v for k, v in configuration.items() if k not in open_names},
+        "configuration": {k: None if k in open_names else v for k, v in configuration.items()},
     }
