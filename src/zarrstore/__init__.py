@@ -1,4 +1,4 @@
-"""Zarr stores for Python: one asyncio `Store` for every backend, opened from a string.
+"""Zarr arrays and groups in any store, opened from a string or a dict.
 
 >>> import zarrstore
 >>> array = zarrstore.create_array("memory://first", shape=(4, 4), dtype="int32", chunks=(2, 2))
