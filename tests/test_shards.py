@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 import struct
 import subprocess
 import sys
@@ -479,7 +477,6 @@ def test_what_is_stored(store: Store) -> None:
     assert sorted(store.sync.list()) == ["zarr.json"]
     array.with_config({"write_empty_chunks": True})[:4, :4] = 0
     assert shard_tables(store.sync["c/0/0"], 4) == [16] * 4
-    assert math.prod(array.shape) == 35
 
 
 def test_a_part_that_is_changed_leaves_the_others_as_they_are(store: Store) -> None:
@@ -500,10 +497,14 @@ def test_a_part_that_is_changed_leaves_the_others_as_they_are(store: Store) -> N
     np.testing.assert_array_equal(array[...], expected)
 
 
-def test_the_descriptors_of_parts_are_closed(tmp_path: Path) -> None:
-    array = number_array(LocalStore(tmp_path))
-    _ = array[5]
-    before = len(os.listdir("/proc/self/fd"))
-    for number in range(32):
-        assert array[number] == number + 1
-    assert len(os.listdir("/proc/self/fd")) == before
+def test_inner_chunks_that_become_empty_are_left_out_of_a_shard_that_is_changed() -> None:
+    data: dict[str, bytes] = {}
+    array = zarrstore.create_array(
+        data, shape=10_000, chunks=10, shards=10_000, dtype="f8", compressors=None
+    )
+    array[0] = 1
+    size = len(data["c/0"])
+    array[1:9_990] = 0
+    assert len(data["c/0"]) == size
+    array[0] = 0  # never deleted: another may be changing it
+    assert array[:].sum() == 0

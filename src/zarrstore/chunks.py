@@ -336,9 +336,11 @@ class _Writer(_Mover):
         """Change a part of a chunk, on top of what others change meanwhile."""
 
         async def change(old: Buffer | None) -> Buffer | None:
-            # a chunk that became empty is written where deleting it could lose another's change
-            write_empty = self._write_empty_chunks or (self._swaps and old is not None)
-            return await compute(self._changed, part, old, write_empty)
+            new = await compute(self._changed, part, old, self._write_empty_chunks)
+            if new is None and old is not None and self._swaps:
+                # written where deleting it could lose another's change
+                new = await compute(self._changed, part, old, True)
+            return new
 
         await update(self._store, self._key(part), change)
 

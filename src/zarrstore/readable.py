@@ -336,7 +336,7 @@ class Readable(Operations):
         Parameters
         ----------
         keys : iterable of str
-            Each is taken when the value before it has been received.
+            Some may be taken before the values of those before them have been received.
         receive : callable
             Called with the position of the key and its value, ``None`` if there is no such key.
             It must not use the store.

@@ -185,8 +185,9 @@ class LoopHome:
                 "a blocking call was made on the I/O loop itself, where it would wait for "
                 "itself; await the store's method instead"
             )
-        future, cancel = self._submit(function, *args, **kwargs)
+        future, start, cancel = self._task(function, *args, **kwargs)
         try:
+            start()
             return future.result()
         except BaseException:
             if not future.done():  # Ctrl-C: the buffers are the caller's again only afterwards
@@ -202,12 +203,14 @@ class LoopHome:
         """Run a coroutine function on the I/O loop, awaited from asyncio or trio."""
         if self.here():
             return await function(*args, **kwargs)
-        return await _finished(*self._submit(function, *args, **kwargs))
+        future, start, cancel = self._task(function, *args, **kwargs)
+        start()
+        return await _finished(future, cancel)
 
-    def _submit(
+    def _task(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
-    ) -> tuple[Future[T], Callable[[], object]]:
-        """Start a task; return a future that is done when the task has ended, and its cancel.
+    ) -> tuple[Future[T], Callable[[], object], Callable[[], object]]:
+        """Return a future that is done when a task has ended, its start and its cancel.
 
         ``asyncio.run_coroutine_threadsafe`` would not do: cancelling its future leaves the task
         running for a while, with the caller's buffers in its hands.
@@ -218,8 +221,10 @@ class LoopHome:
         future: Future[T] = Future()
         task: asyncio.Task[tuple[Any, BaseException | None]] | None = None
 
-        def start() -> None:
+        def begin() -> None:
             nonlocal task
+            if future.cancelled():
+                return
             task = loop.create_task(_outcome(function, args, kwargs))
             task.add_done_callback(settle)
 
@@ -234,15 +239,23 @@ class LoopHome:
             else:
                 future.set_exception(error)
 
-        def cancel() -> None:
-            loop.call_soon_threadsafe(lambda: task is not None and task.cancel())
+        def end() -> None:
+            if task is not None:
+                task.cancel()
+            elif future.cancel():  # it was interrupted before it could begin
+                future.set_running_or_notify_cancel()
 
-        loop.call_soon_threadsafe(start, context=_context_of_caller())
-        return future, cancel
+        context = _context_of_caller()
+        return (
+            future,
+            lambda: loop.call_soon_threadsafe(begin, context=context),
+            lambda: loop.call_soon_threadsafe(end),
+        )
 
     def call_soon(self, function: Callable[..., Coroutine[Any, Any, object]]) -> None:
         """Start a coroutine function there and do not wait for it."""
-        self._submit(function)
+        _, start, _ = self._task(function)
+        start()
 
 
 def _context_of_caller() -> contextvars.Context:

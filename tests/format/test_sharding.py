@@ -404,14 +404,19 @@ def open_as_zarr(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("codecs", PEERS_CODECS.values(), ids=PEERS_CODECS)
-@pytest.mark.parametrize("peer", ["zarr", "tensorstore"])
-def test_shards_of_others_and_ours_for_others(tmp_path: Path, peer: str, codecs: Any) -> None:
+@pytest.mark.parametrize("peer", ["zarr", "zarrs", "tensorstore"])
+def test_shards_of_others_and_ours_for_others(
+    tmp_path: Path, peer: str, codecs: Any, request: pytest.FixtureRequest
+) -> None:
+    if peer == "zarrs":
+        config = zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
+        request.addfinalizer(lambda: config.__exit__(None, None, None))
     if peer == "tensorstore" and len(codecs) == 2 and codecs[1]["name"] == "gzip":
         codecs = codecs[:1]  # it takes no codec after this one
     array = zarrstore.create_array(
         tmp_path, shape=(20, 30), chunks=(8, 12), dtype="i4", codecs=codecs
     )
-    other = open_as_zarr(tmp_path) if peer == "zarr" else open_as_tensorstore(tmp_path)
+    other = open_as_tensorstore(tmp_path) if peer == "tensorstore" else open_as_zarr(tmp_path)
     expected = np.arange(600, dtype="i4").reshape(20, 30)
     expected[:9] = 0
     array[...] = expected
