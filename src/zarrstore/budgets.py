@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["Limits", "limits", "pool", "positive", "run_in_worker"]
+__all__ = ["Limits", "limits", "pool", "pool_of_loop", "positive", "run_in_worker"]
 
 T = TypeVar("T")
 
@@ -207,6 +207,8 @@ class _Pool:
 
 
 pool = _Pool()
+pool_of_loop = _Pool()
+"""For the package's own I/O loop: all other worker threads may be waiting for that."""
 
 
 def run_in_worker(function: Callable[..., T], *args: Any) -> Future[T]:
@@ -218,6 +220,7 @@ def _after_fork_in_child() -> None:
     limits._requests._renew()
     limits._nbytes._renew()
     pool._renew()
+    pool_of_loop._renew()
 
 
 if hasattr(os, "register_at_fork"):

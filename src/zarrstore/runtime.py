@@ -26,7 +26,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from zarrstore.budgets import Limits, limits, pool, run_in_worker
+from zarrstore.budgets import Limits, limits, pool, pool_of_loop, run_in_worker
 from zarrstore.forks import ForkSafeLock, PerProcess
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ class _WorkersHome:
         if _thread.inline:
             return await function(*args, **kwargs)
         context = contextvars.copy_context()
-        future = pool.submit(context.run, drive_inline, function, *args, **kwargs)
+        threads = pool_of_loop if _io_thread.is_here() else pool
+        future = threads.submit(context.run, drive_inline, function, *args, **kwargs)
         return await _finished(future, future.cancel)
 
 
@@ -360,6 +361,14 @@ class _IOThread:
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def is_here(self) -> bool:
+        """Tell whether the caller is on the loop."""
+        if self._loop is None:
+            return False
+        import asyncio
+
+        return asyncio._get_running_loop() is self._loop
 
     def loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
