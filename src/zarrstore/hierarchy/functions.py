@@ -118,10 +118,10 @@ def _below(path: str, name: str) -> str:
 
 async def _loaded_options(options: Mapping[str, Any]) -> ArrayOptions:
     """Return options for an array with their ``data`` loaded."""
-    found: Any = dict(options)
+    found = dict(options)
     if "data" in found:
         found["data"] = await loaded(found["data"])
-    return found  # type: ignore[no-any-return]
+    return cast("ArrayOptions", found)
 
 
 async def open_store(

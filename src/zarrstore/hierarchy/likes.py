@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -98,8 +98,7 @@ def converted_options(
             attributes.setdefault(DIMENSIONS_ATTRIBUTE, list(names))
         options |= _options_v2(spec)
     options["attributes"] = attributes
-    merged: Any = options
-    return merged  # type: ignore[no-any-return]
+    return cast("ArrayOptions", options)
 
 
 def _are_names(names: Any, ndim: int) -> bool:
@@ -134,8 +133,7 @@ def merged_options(options: Mapping[str, Any], given: Mapping[str, Any]) -> Arra
     if "shape" in given and len(np.atleast_1d(given["shape"])) != len(options["shape"]):
         left_out |= {"chunks", "shards", "filters"}
     kept = {name: value for name, value in options.items() if name not in left_out}
-    merged: Any = {**kept, **given}
-    return merged  # type: ignore[no-any-return]
+    return cast("ArrayOptions", {**kept, **given})
 
 
 def _document_of(a: Any) -> AnyArrayDocument | None:
@@ -144,19 +142,18 @@ def _document_of(a: Any) -> AnyArrayDocument | None:
         core = a._core
         if not isinstance(core, ArrayCore):
             raise TypeError(f"{core.url} is a group, and an array is needed")
-        return core.document  # type: ignore[no-any-return]
+        document: AnyArrayDocument = core.document
+        return document
     metadata: Any = getattr(a, "metadata", None)
     if not hasattr(metadata, "to_dict") or not hasattr(a, "store_path"):
         return None
     raw = dict(metadata.to_dict())
     place = str(a.store_path)
-    found: Any
     if raw.get("zarr_format") == 2:
         attributes = raw.pop("attributes", {})
-        found = from_json_v2({ARRAY_KEY: raw, ATTRIBUTES_KEY: attributes}, "", place)
-    else:
-        found = from_json(raw, METADATA_KEY, place)
-    return found  # type: ignore[no-any-return]
+        members = {ARRAY_KEY: raw, ATTRIBUTES_KEY: attributes}
+        return cast("AnyArrayDocument", from_json_v2(members, "", place))
+    return cast("AnyArrayDocument", from_json(raw, METADATA_KEY, place))
 
 
 def _shape_options(document: AnyArrayDocument, spec: ArraySpec) -> dict[str, Any]:

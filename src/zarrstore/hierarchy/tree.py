@@ -52,8 +52,8 @@ class Tree(str):
         tree._group, tree._nodes = group, nodes
         return tree
 
-    def __getnewargs__(self) -> tuple[GroupFacts, Listing]:  # type: ignore[override]
-        return self._group, self._nodes
+    def __reduce__(self) -> tuple[type[Tree], tuple[GroupFacts, Listing]]:
+        return Tree, (self._group, self._nodes)
 
     def __repr__(self) -> str:
         return str(self)

@@ -7,18 +7,19 @@ import os
 import secrets
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 from zarrstore.operations import Buffer
 from zarrstore.stores._confined import ConfinedDirectory
-from zarrstore.stores._files import is_temporary, temporary_name, write_all
+from zarrstore.stores._files import is_temporary, read_into, temporary_name, write_file
 
 __all__ = ["CAN_OPEN_BESIDE", "read_each", "write_each"]
 
-CAN_OPEN_BESIDE = {os.open, os.rename, os.unlink} <= os.supports_dir_fd
+CAN_OPEN_BESIDE = {os.open, os.rename, os.unlink} <= os.supports_dir_fd and (
+    os.utime in os.supports_fd
+)
 """Whether a file can be opened by its name in a directory that is open already."""
 
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -118,7 +119,7 @@ def read_each(
                         room = memoryview(bytearray(size))
                 target = room[used : used + size]
                 try:
-                    done = _fill(descriptor, target)
+                    done = read_into(descriptor, target, 0)
                 except OSError:
                     found.append(read_alone(key))
                     continue
@@ -130,15 +131,6 @@ def read_each(
     finally:
         beside.leave()
         _scratch.give_back(room)
-
-
-def _fill(descriptor: int, target: memoryview) -> int:
-    """Read a file from its start on; return how many bytes there were."""
-    size = target.nbytes
-    done = os.readv(descriptor, (target,)) if size else 0
-    while done < size and (count := os.readv(descriptor, (target[done:],))):
-        done += count
-    return done
 
 
 def write_each(
@@ -175,11 +167,7 @@ def _write(beside: int, name: str, temporary: str, value: Any, durable: bool) ->
     descriptor = os.open(temporary, _CREATE, 0o666, dir_fd=beside)
     try:
         try:
-            write_all(descriptor, value)
-            now = time.time_ns()
-            os.utime(descriptor, ns=(now, now))  # it makes the version: see LocalStore
-            if durable:
-                os.fsync(descriptor)
+            write_file(descriptor, temporary, value, durable)
         finally:
             os.close(descriptor)
         os.rename(temporary, name, src_dir_fd=beside, dst_dir_fd=beside)

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import time
 import weakref
 from typing import Any, ClassVar, NoReturn
 
@@ -15,13 +16,17 @@ from zarrstore.runtime import ForkSafeLock
 __all__ = [
     "FileLock",
     "is_temporary",
+    "pread",
     "raise_backend_error",
+    "read_into",
     "refuse_temporary",
     "sync_directory",
     "temporary_name",
     "write_all",
+    "write_file",
 ]
 
+_BY_DESCRIPTOR = os.utime in os.supports_fd
 _TEMPORARY = re.compile(r"(?:\A|/)\.zarrstore-[0-9a-f]{16}\.partial(?:/|\Z)").search
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space and write again",
@@ -77,6 +82,43 @@ def write_all(descriptor: int, value: Any) -> None:
         rest = memoryview(value)[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+
+
+def write_file(descriptor: int, path: str, value: Any, durable: bool) -> None:
+    """Write a value to a new file that is open, and give it a time that no other write has.
+
+    The kernel's clock ticks too slowly to tell two quick writes apart, and versions are made of
+    times.
+    """
+    write_all(descriptor, value)
+    now = time.time_ns()
+    os.utime(descriptor if _BY_DESCRIPTOR else path, ns=(now, now))
+    if durable:
+        os.fsync(descriptor)
+
+
+def read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
+    """Fill a buffer from an offset of a file on; return how many bytes there were."""
+    done = 0
+    while done < buffer.nbytes:
+        if hasattr(os, "preadv"):
+            count = os.preadv(descriptor, [buffer[done:]], offset + done)
+        else:
+            data = pread(descriptor, buffer.nbytes - done, offset + done)
+            count = len(data)
+            buffer[done : done + count] = data
+        if count == 0:
+            break
+        done += count
+    return done
+
+
+def pread(descriptor: int, size: int, offset: int) -> bytes:
+    """Read up to a number of bytes from an offset of a file on."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
 
 
 def sync_directory(path: str) -> None:

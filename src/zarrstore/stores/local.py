@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat as stat_module
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,11 +22,13 @@ from zarrstore.stores._each_file import CAN_OPEN_BESIDE, read_each, write_each
 from zarrstore.stores._files import (
     FileLock,
     is_temporary,
+    pread,
     raise_backend_error,
+    read_into,
     refuse_temporary,
     sync_directory,
     temporary_name,
-    write_all,
+    write_file,
 )
 
 __all__ = ["LocalStore"]
@@ -36,7 +37,6 @@ T = TypeVar("T")
 
 _ONE_READ = 2**30
 _ATTEMPTS = 100
-_BY_DESCRIPTOR = os.utime in os.supports_fd
 _MISSING = frozenset(
     (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO)
 )
@@ -156,7 +156,7 @@ class LocalStore(BlockingStore):
             start, stop = (0, size) if byte_range is None else resolve(byte_range, size)
             if stop - start > buffer.nbytes:
                 return stop - start
-            return _read_into(descriptor, buffer[: stop - start], start)
+            return read_into(descriptor, buffer[: stop - start], start)
 
         return self._read_file(key, read)
 
@@ -254,12 +254,7 @@ class LocalStore(BlockingStore):
     def _write_file(self, path: str, value: Any) -> Version:
         descriptor = self._files.create(path, self._durable)
         try:
-            write_all(descriptor, value)
-            now = time.time_ns()
-            # the kernel's clock ticks too slowly to tell two quick writes apart
-            os.utime(descriptor if _BY_DESCRIPTOR else self._base + path, ns=(now, now))
-            if self._durable:
-                os.fsync(descriptor)
+            write_file(descriptor, self._base + path, value, self._durable)
             return _version(os.fstat(descriptor))
         finally:
             os.close(descriptor)
@@ -343,39 +338,16 @@ def _version(there: os.stat_result) -> Version:
     return f"{there.st_mtime_ns:x}-{there.st_ino:x}-{there.st_size:x}"
 
 
-def _read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
-    """Fill a buffer from an offset on; return how many bytes there were."""
-    done = 0
-    while done < buffer.nbytes:
-        if hasattr(os, "preadv"):
-            count = os.preadv(descriptor, [buffer[done:]], offset + done)
-        else:
-            data = _pread(descriptor, buffer.nbytes - done, offset + done)
-            count = len(data)
-            buffer[done : done + count] = data
-        if count == 0:
-            break
-        done += count
-    return done
-
-
 def _read(descriptor: int, offset: int, size: int) -> Buffer:
-    data = _pread(descriptor, min(size, _ONE_READ), offset) if size else b""
+    data = pread(descriptor, min(size, _ONE_READ), offset) if size else b""
     if len(data) == size:
         return data
     value = bytearray(size)  # beyond what one system call reads, or cut meanwhile
     value[: len(data)] = data
     rest = memoryview(value)[len(data) :]
-    count = _read_into(descriptor, rest, offset + len(data)) if data else 0
+    count = read_into(descriptor, rest, offset + len(data)) if data else 0
     return memoryview(value)[: len(data) + count].toreadonly()
 
 
 def _read_all(descriptor: int, size: int) -> Buffer:
     return _read(descriptor, 0, size)
-
-
-def _pread(descriptor: int, size: int, offset: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, size, offset)
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return os.read(descriptor, size)

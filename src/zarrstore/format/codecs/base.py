@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +102,8 @@ class Codec(ABC):
     of `ArrayArrayCodec`, `ArrayBytesCodec` and `BytesBytesCodec`.
     """
 
-    name: ClassVar[str]
+    name: str
+    """In metadata."""
 
     @classmethod
     @abstractmethod

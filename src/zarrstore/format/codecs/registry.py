@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from zarrstore.errors import MetadataError
@@ -19,10 +17,16 @@ from zarrstore.format.codecs.numcodecs import (
     numcodecs_codec,
 )
 from zarrstore.format.documents import extension
+from zarrstore.format.plugins import Plugins
 
 __all__ = ["codec_from_dict", "codec_of", "codecs_of"]
 
-_GROUP = "zarrstore.codecs"
+_plugins: Plugins[Codec] = Plugins(
+    "zarrstore.codecs",
+    "codecs",
+    (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec),
+    "ArrayArrayCodec, ArrayBytesCodec or BytesBytesCodec",
+)
 
 _CLASSES = {
     "blosc": "blosc.Blosc",
@@ -51,11 +55,11 @@ def codec_from_dict(name: str, configuration: Mapping[str, Any]) -> Codec:
     if path is not None:
         codec: Codec = codec_class(path).from_configuration(configuration)
         return codec
-    if name in _plugins():
-        return _from_plugin(name, configuration)
+    if name in _plugins.points:
+        return _plugins.make(name, "from_configuration", configuration)
     if name.startswith(PREFIX):
         return numcodecs_codec(name.removeprefix(PREFIX), configuration)
-    known = [*_CLASSES, *_plugins(), f"those of numcodecs ({PREFIX}...)"]
+    known = [*_CLASSES, *_plugins.points, f"those of numcodecs ({PREFIX}...)"]
     raise MetadataError(f"codecs: unknown codec {name!r}; known are {', '.join(known)}")
 
 
@@ -108,45 +112,6 @@ def codecs_of(members: Iterable[Any]) -> list[Codec]:
 def _is_known(name: str) -> bool:
     return (
         name in _CLASSES
-        or name in _plugins()
+        or name in _plugins.points
         or (name.startswith(PREFIX) and known_id(name.removeprefix(PREFIX)))
     )
-
-
-@functools.cache
-def _plugins() -> dict[str, list[EntryPoint]]:
-    """Return the entry points of other packages by name."""
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=_GROUP):
-        same = found.setdefault(point.name, [])
-        if point.value not in (other.value for other in same):
-            same.append(point)
-    return found
-
-
-def _from_plugin(name: str, configuration: Mapping[str, Any]) -> Codec:
-    plugin = _plugin(name)
-    try:
-        return plugin.from_configuration(configuration)
-    except MetadataError:
-        raise
-    except Exception as error:
-        raise MetadataError(f"codecs: {plugin.__name__} cannot make {name!r}: {error!r}") from error
-
-
-@functools.cache
-def _plugin(name: str) -> type[Codec]:
-    points = _plugins()[name]
-    registered = f"codecs: {name!r} is registered as {' and as '.join(p.value for p in points)}"
-    if len(points) > 1:
-        raise MetadataError(f"{registered}; uninstall one of the packages")
-    try:
-        loaded = points[0].load()
-    except Exception as error:
-        raise MetadataError(f"{registered}, which cannot be loaded: {error!r}") from error
-    kinds = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
-    if not isinstance(loaded, type) or not issubclass(loaded, kinds):
-        raise MetadataError(
-            f"{registered}, which is no ArrayArrayCodec, ArrayBytesCodec or BytesBytesCodec"
-        )
-    return loaded

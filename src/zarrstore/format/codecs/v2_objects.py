@@ -260,7 +260,6 @@ class _Other:
 class OtherElements(_Other, ArrayBytesCodec):
     """A codec of another package that is given the elements."""
 
-    name: str  # type: ignore[misc]
     _source: np.dtype[Any]
 
     def reading(self, source: np.dtype[Any]) -> Self:
@@ -291,8 +290,6 @@ class OtherElements(_Other, ArrayBytesCodec):
 
 class OtherBytes(_Other, BytesBytesCodec):
     """A codec of another package that is given bytes."""
-
-    name: str  # type: ignore[misc]
 
     def encode(self, data: Buffer) -> Buffer:
         return _buffer(self._codec.encode(data))

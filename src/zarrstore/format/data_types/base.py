@@ -45,7 +45,7 @@ class DataType(ABC):
     is_variable: ClassVar[bool] = False
     """Whether elements have no fixed size: they are objects or strings in memory."""
 
-    serializer: ClassVar[str] = "bytes"
+    serializer: str = "bytes"
     """The name of the codec from elements to bytes, where none is given."""
 
     @classmethod

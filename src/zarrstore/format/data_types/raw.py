@@ -34,11 +34,7 @@ RAW_BITS = re.compile(r"r([1-9][0-9]{0,11})")
 
 
 class _Raw(DataType):
-    length: int
-
-    @functools.cached_property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(f"V{self.length}")
+    """Bytes of a fixed number, whatever they are called in metadata."""
 
     def default_fill_value(self) -> Any:
         return self._scalar(b"")
@@ -50,7 +46,7 @@ class _Raw(DataType):
             return self.default_fill_value()
         plain = isinstance(given, bytes | bytearray | memoryview | np.void)
         data = bytes(given) if plain else None
-        if data is None or len(data) > self.length:
+        if data is None or len(data) > self.dtype.itemsize:
             raise not_a_value(given, self._described)
         return self._scalar(data)
 
@@ -60,13 +56,13 @@ class _Raw(DataType):
             data = bytes(value) if whole else None
         else:
             data = from_base64(value)
-        if data is None or len(data) != self.length:
+        if data is None or len(data) != self.dtype.itemsize:
             raise not_a_value(value, self._described)
         return self._scalar(data)
 
     @property
     def _described(self) -> str:
-        return f"{self.name}, of {self.length} bytes"
+        return f"{self.name}, of {self.dtype.itemsize} bytes"
 
     def _scalar(self, data: bytes) -> Any:
         return scalar_of(np.array(data, self.dtype))
@@ -103,10 +99,9 @@ class RawBits(_Raw):
                 f"multiple of 8, up to {8 * LARGEST_ITEM}"
             )
 
-    @property
-    def length(self) -> int:  # type: ignore[override]
-        """In bytes."""
-        return int(self.name[1:]) // 8
+    @functools.cached_property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(f"V{int(self.name[1:]) // 8}")
 
     @classmethod
     def from_metadata(cls, name: str, configuration: Mapping[str, Any]) -> Self:
@@ -152,6 +147,10 @@ class RawBytes(_Raw):
         plain = type(dtype) is np.dtypes.VoidDType and dtype.names is None
         plain = plain and dtype.subdtype is None and dtype.itemsize > 0
         return cls(dtype.itemsize) if plain else None
+
+    @functools.cached_property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(f"V{self.length}")
 
     def configuration(self) -> dict[str, Any]:
         return {"length_bytes": self.length}

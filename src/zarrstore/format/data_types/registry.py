@@ -7,7 +7,6 @@ import importlib
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,13 @@ import numpy as np
 from zarrstore.errors import MetadataError
 from zarrstore.format.data_types.base import DataType, shown
 from zarrstore.format.data_types.numbers import NUMBERS, Number
+from zarrstore.format.plugins import Plugins
 
 __all__ = ["data_type_for", "data_type_of"]
 
-_GROUP = "zarrstore.data_types"
+_plugins: Plugins[DataType] = Plugins(
+    "zarrstore.data_types", "data_type", (DataType,), "subclass of DataType"
+)
 
 _MODULES = {
     "bytes": "bytes.VariableLengthBytes",
@@ -72,15 +74,9 @@ def data_type_of(name: str, configuration: Mapping[str, Any]) -> DataType:
     path = "raw.RawBits" if _RAW_BITS.fullmatch(name) else _MODULES.get(name)
     if path is not None:
         return _built_in(path).from_metadata(name, configuration)
-    if name not in _plugins():
+    if name not in _plugins.points:
         raise MetadataError(f"data_type: unknown data type {shown(name)}; known are {_known()}")
-    cls = _plugin(name)
-    try:
-        return cls.from_metadata(name, configuration)
-    except MetadataError:
-        raise
-    except Exception as error:
-        raise MetadataError(f"data_type: {cls.__name__} cannot make {name!r}: {error!r}") from error
+    return _plugins.make(name, "from_metadata", name, configuration)
 
 
 def data_type_for(given: Any) -> DataType:
@@ -127,7 +123,7 @@ def data_type_for(given: Any) -> DataType:
     try:
         dtype = np.dtype(given)
     except (TypeError, ValueError) as error:
-        if isinstance(given, str) and given in _plugins():
+        if isinstance(given, str) and given in _plugins.points:
             return data_type_of(given, {})
         raise TypeError(
             f"{shown(given)} is no dtype; give a numpy dtype, or the name of a data type: "
@@ -143,9 +139,9 @@ def _of_dtype(dtype: np.dtype[Any]) -> DataType:
     if found is not None:
         return found
     broken: Exception | None = None
-    for name in _plugins():
+    for name in _plugins.points:
         try:
-            found = _plugin(name).from_dtype(dtype)
+            found = _plugins.load(name).from_dtype(dtype)
         except Exception as error:  # noqa: BLE001
             broken = error
         if found is not None:
@@ -173,29 +169,4 @@ def _known() -> str:
 def _names() -> Iterator[str]:
     yield from NUMBERS
     yield "r8, r16 ..."
-    yield from sorted({*_MODULES, *_plugins()})
-
-
-@functools.cache
-def _plugins() -> dict[str, set[EntryPoint]]:
-    """Return the entry points of other packages by name."""
-    found: dict[str, set[EntryPoint]] = {}
-    for point in entry_points(group=_GROUP):
-        found.setdefault(point.name, set()).add(point)
-    return found
-
-
-@functools.cache
-def _plugin(name: str) -> type[DataType]:
-    points = {point.value: point for point in _plugins()[name]}
-    registered = f"data_type: {name!r} is registered as {' and as '.join(sorted(points))}"
-    if len(points) > 1:
-        raise MetadataError(f"{registered}; uninstall one of the packages")
-    (point,) = points.values()
-    try:
-        loaded = point.load()
-    except Exception as error:
-        raise MetadataError(f"{registered}, which cannot be loaded: {error!r}") from error
-    if not isinstance(loaded, type) or not issubclass(loaded, DataType):
-        raise MetadataError(f"{registered}, which is no subclass of DataType")
-    return loaded
+    yield from sorted({*_MODULES, *_plugins.points})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -91,9 +92,9 @@ class _Time(DataType):
             pass
         raise not_a_value(given, str(self.dtype))
 
+    @abstractmethod
     def _time(self, given: Any) -> Any:
         """Return a time in a unit of its own, or ``None`` if it is not one of this kind."""
-        raise NotImplementedError
 
     def encode_fill_value(self, value: Any) -> Any:
         count = int(np.asarray(value, self.dtype).view("i8"))

@@ -51,7 +51,7 @@ class Object(DataType):
         The id of the codec among the filters, such as ``json2``.
     """
 
-    serializer: str  # type: ignore[misc]
+    serializer: str
     name = "object"
     is_variable = True
 
