@@ -14,8 +14,8 @@ __all__ = ["Attributes"]
 class Attributes(MutableMapping[str, Any]):
     """The attributes of an array or group; every change is stored at once.
 
-    Made by ``array.attrs`` and ``group.attrs``. Changes made meanwhile by others are kept where
-    the store has conditional writes.
+    Made by ``array.attrs`` and ``group.attrs``. Changes made meanwhile by others are kept: by any
+    process where the store has conditional writes, elsewhere by this process.
 
     Parameters
     ----------
