@@ -237,13 +237,14 @@ def test_what_is_no_grid(name: str, configuration: Any, says: str) -> None:
 @pytest.mark.parametrize("ndim", [0, 1, 2, 5])
 def test_keys_are_zarr_pythons_and_are_read_back(name: str, separator: str, ndim: int) -> None:
     keys = ChunkKeys(name, separator)
-    theirs = zarr.create_array(
+    metadata: Any = zarr.create_array(
         {},
         shape=(100,) * ndim,
         chunks=(1,) * ndim,
         dtype="i1",
         chunk_key_encoding={"name": name, "configuration": {"separator": separator}},
-    ).metadata.chunk_key_encoding  # type: ignore[union-attr]
+    ).metadata
+    theirs = metadata.chunk_key_encoding
     for coords in ((0,) * ndim, tuple(range(8, 8 + ndim))):
         key = keys.key(coords)
         assert key == theirs.encode_chunk_key(coords)

@@ -11,6 +11,7 @@ import copy
 import importlib
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Self
 
 import numcodecs
@@ -176,12 +177,9 @@ class Filter(ArrayArrayCodec):
         except TypeError as error:
             raise MetadataError(f"codecs: {self.name}: {error}") from error
         fill_value = data_type.default_fill_value()
-        try:
-            with np.errstate(all="ignore"):
-                # numcodecs knows no fill values, and zarr-python leaves them as they are
-                fill_value = np.asarray(spec.fill_value).astype(data_type.dtype)[()]
-        except (TypeError, ValueError):
-            pass
+        with suppress(TypeError, ValueError), np.errstate(all="ignore"):
+            # numcodecs knows no fill values, and zarr-python leaves them as they are
+            fill_value = np.asarray(spec.fill_value).astype(data_type.dtype)[()]
         return ChunkSpec(self._encoded_shape(spec), data_type, fill_value)
 
     def encode(self, chunk: Array, spec: ChunkSpec) -> Array:

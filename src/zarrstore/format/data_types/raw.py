@@ -143,7 +143,7 @@ class RawBytes(_Raw):
 
     @classmethod
     def from_dtype(cls, dtype: np.dtype[Any]) -> Self | None:
-        # other packages's dtypes may have the kind "V" too
+        # dtypes of other packages may have the kind "V" too
         plain = type(dtype) is np.dtypes.VoidDType and dtype.names is None
         plain = plain and dtype.subdtype is None and dtype.itemsize > 0
         return cls(dtype.itemsize) if plain else None
