@@ -8,14 +8,14 @@ what has come.
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from itertools import chain, count, islice
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -28,9 +28,8 @@ from zarrstore.format.chunk_parts import (
     changed,
     gathered,
     in_part,
-    is_ready,
-    keeps_memory,
     place,
+    rows_of_chunks,
     shard_layout,
     unit_of,
 )
@@ -57,12 +56,17 @@ _WORTH_SHARING = 2**16
 _FEW = 4
 _WORTH_A_THREAD = 2**21
 """Bytes to be moved from which another thread is asked for help before anything is done."""
+_AT_ONCE = 2**21
+"""Bytes of encoded chunks that are moved with few calls: what the processor keeps near."""
 _WORTH_A_BUFFER = 2**17
 """Bytes from which one value is read quicker into memory that was used before."""
 
 
 class _Mover(ABC):
     """What reading and writing share: batches, keys, progress, errors."""
+
+    _small_workers: ClassVar[int]
+    """Threads for small chunks that are encoded or decoded one by one."""
 
     def __init__(
         self,
@@ -91,6 +95,8 @@ class _Mover(ABC):
         """Of all chunks, where it is the same and they are no shards."""
         if spec.grid.is_regular and shard_layout(spec.pipeline) is None:
             self._pipeline = spec.pipeline
+        self._at_once = _AT_ONCE // max(1, spec.pipeline.largest_encoded_size)
+        """Chunks that are moved with few calls; 0 where one takes as much memory as all may."""
 
     @property
     @abstractmethod
@@ -127,22 +133,23 @@ class _Mover(ABC):
     def _workers(self) -> int:
         if self._waits:
             return limits.threads
-        return 1 if self._small and not self._together else cores()
+        return min(self._small_workers, cores()) if self._small and not self._together else cores()
 
     def _in_turn(self) -> AbstractContextManager[object]:
-        """Let one thread at a time use the store where its calls are short.
+        """Let one thread at a time use the store where others compute meanwhile.
 
-        Two threads that make short system calls hand the interpreter to each other at each of
-        them, which takes longer than the calls do. While one makes them, others compute.
+        Threads that make short system calls hand the interpreter to each other at each of them,
+        which takes longer than the calls do.
         """
-        return self._turn if self._small and self._inline and not self._waits else nullcontext()
+        takes_turns = self._small and self._together and self._inline and not self._waits
+        return self._turn if takes_turns else nullcontext()
 
     def _batches(self, parts: Iterator[ChunkPart]) -> Iterator[list[ChunkPart]]:
         """Yield parts in batches: two alone, to see how long they take, then ever smaller ones."""
         left = self._total
         size = 1
-        for number in count():
-            batch = list(islice(parts, size))
+        for number in itertools.count():
+            batch = list(itertools.islice(parts, size))
             if not batch:
                 return
             yield batch
@@ -152,13 +159,7 @@ class _Mover(ABC):
 
     async def _move_and_tell(self, parts: Sequence[ChunkPart]) -> None:
         if self._inline:
-            started, busy = time.perf_counter(), time.thread_time()
-            await self._move(parts)
-            waited = time.perf_counter() - started - (time.thread_time() - busy)
-            self._slow = self._slow + 1 if waited > _WAITING * len(parts) else 0
-            if self._slow > 1:  # once may be by chance: other programs use the processor too
-                self._waits = True
-                self._largest_batch = 1
+            await self._move_and_time(parts)
         else:
             async with limits.memory(self._pipeline_of(parts[0]).nbytes):
                 await self._move(parts)
@@ -166,6 +167,23 @@ class _Mover(ABC):
             with self._counting:
                 self._done += len(parts)
                 self._progress(self._done, self._total)
+
+    async def _move_and_time(self, parts: Sequence[ChunkPart]) -> None:
+        """Move parts, and find out whether that takes long because the store waits."""
+        if self._waits:
+            await self._move(parts)
+            return
+        # how long the processor was busy takes long to ask: only where the time was long
+        busy = time.thread_time() if self._slow else None
+        started = time.perf_counter()
+        await self._move(parts)
+        waited = time.perf_counter() - started
+        if busy is not None and waited > _WAITING * len(parts):
+            waited -= time.thread_time() - busy
+        self._slow = self._slow + 1 if waited > _WAITING * len(parts) else 0
+        if self._slow > 2:  # less may be by chance: other programs use the processor too
+            self._waits = True
+            self._largest_batch = 1
 
     def _pipeline_of(self, part: ChunkPart) -> CodecPipeline:
         return self._pipeline or self._spec.pipeline_at(part.coords)
@@ -184,6 +202,8 @@ class _Mover(ABC):
 
 
 class _Reader(_Mover):
+    _small_workers = 1  # system calls that read are the shortest
+
     def __init__(self, *args: Any, out: NDArray) -> None:
         super().__init__(*args)
         self._out = self._selection.full_view(out)
@@ -199,8 +219,10 @@ class _Reader(_Mover):
             for part in parts:
                 data = await self._store.get(self._key(part))
                 await compute(self._place, part, data)
-        elif len(parts) > 1 and self._together and self._pipeline is not None:
-            await self._read_together(parts, self._pipeline)
+        elif self._at_once > 1 and self._pipeline is not None:
+            for first in range(0, len(parts), self._at_once):
+                some = parts[first : first + self._at_once]
+                await self._read_together(some, self._pipeline)
         else:
             put = self._place if self._pipeline is None else self._place_plainly
             keys = map(self._key, parts)
@@ -221,20 +243,40 @@ class _Reader(_Mover):
             raise self._corrupt(key, error) from error
 
     async def _read_together(self, parts: Sequence[ChunkPart], pipeline: CodecPipeline) -> None:
-        """Read chunks that are decoded in one call, which hands the interpreter over once."""
-        found: list[bytes | None] = []
+        """Read small chunks into one buffer, and decode and copy them with few calls."""
+        rooms = pipeline.encoded_rooms(len(parts))
+        flat, size = rooms.reshape(-1).data, rooms.shape[1]
+        buffers = [flat[at : at + size] for at in range(0, len(flat), size)]
         with self._in_turn():
-            await self._store.get_each(
-                map(self._key, parts),
-                lambda _, data: found.append(None if data is None else bytes(data)),
-            )
+            sizes = await self._store.get_each_into(map(self._key, parts), buffers)
+        if pipeline.is_raw and sizes.count(size) == len(parts):
+            chunks = rooms.view(pipeline.dtype).reshape(len(parts), *pipeline.shape)
+            for first, stop, target in rows_of_chunks(parts, self._out):
+                if stop - first > 1 or parts[first].fills_chunk:
+                    target[...] = chunks[first:stop]
+                else:
+                    target[...] = chunks[first][parts[first].inside]
+            return
+        found: list[Buffer | None] = []
+        for part, buffer, stored in zip(parts, buffers, sizes, strict=True):
+            if stored is not None and stored > size:  # more than there should be
+                found.append(await self._store.get(self._key(part)))
+            else:
+                found.append(None if stored is None else buffer[:stored])
         with suppress(CorruptDataError):  # decoded again one by one, to name its key
             there = [data for data in found if data is not None]
-            decoded = iter(pipeline.decode_many(there))
+            # each in turn takes the memory that the one before it has left
+            decoded = iter(
+                pipeline.decode_many(there)
+                if pipeline.decodes_many
+                else map(pipeline.decode, there)
+            )
             for part, data in zip(parts, found, strict=True):
-                self._out[part.outside] = (
-                    self._spec.fill_value if data is None else next(decoded)[part.inside]
-                )
+                if data is None:
+                    self._out[part.outside] = self._spec.fill_value
+                else:
+                    chunk = next(decoded)
+                    self._out[part.outside] = chunk if part.fills_chunk else chunk[part.inside]
             return
         for part, data in zip(parts, found, strict=True):
             self._place(part, data)
@@ -262,6 +304,8 @@ class _Reader(_Mover):
 
 
 class _Writer(_Mover):
+    _small_workers = 2
+
     def __init__(
         self, *args: Any, value: NDArray, write_empty_chunks: bool, fields: Sequence[str] | None
     ) -> None:
@@ -281,13 +325,18 @@ class _Writer(_Mover):
             parts = [in_part(part) for part in parts]
         whole = [part for part in parts if part.is_whole]
         empty: list[str] = []
-        if self._inline:
-            encoded = self._encoded_in_turn(whole, empty)
-            with self._in_turn():
-                await self._store.set_each(encoded)
+        if self._inline and self._at_once > 1 and self._pipeline is not None:
+            # between system calls the processor runs other code at half its speed
+            for first in range(0, len(whole), self._at_once):
+                some = whole[first : first + self._at_once]
+                together = self._encoded_together(some, self._pipeline, empty)
+                with self._in_turn():
+                    await self._store.set_each(together)
+        elif self._inline:
+            await self._store.set_each(self._encoded_in_turn(whole, empty))
         else:
-            for key, data in await compute(self._encoded, whole, empty):
-                await self._store.set(key, data)
+            for encoded in await compute(lambda: list(self._encoded_in_turn(whole, empty))):
+                await self._store.set(*encoded)
         for key in empty:
             await self._store.delete(key)
         if len(whole) < len(parts):
@@ -297,40 +346,42 @@ class _Writer(_Mover):
 
     def _encoded_in_turn(
         self, parts: Sequence[ChunkPart], empty: list[str]
-    ) -> Iterable[tuple[str, Buffer]]:
-        """Return what `_encoded` does: large chunks one by one, from memory that is used again."""
-        if self._small:
-            # all at once: between system calls the processor runs other code at half its speed
-            return self._encoded(parts, empty)
-        return chain.from_iterable(self._encoded([part], empty) for part in parts)
+    ) -> Iterator[tuple[str, Buffer]]:
+        """Yield the keys and bytes of whole chunks; note the keys of those not to be stored.
 
-    def _encoded(self, parts: Sequence[ChunkPart], empty: list[str]) -> list[tuple[str, Buffer]]:
-        """Return the keys and bytes of whole chunks; note the keys of those not to be stored."""
-        pipeline = self._pipeline
-        if pipeline is None:
-            data = [self._changed(part, None, self._write_empty_chunks) for part in parts]
-            keys = [self._key(part) for part in parts]
-            empty += [key for key, chunk in zip(keys, data, strict=True) if chunk is None]
-            return [
-                (key, chunk) for key, chunk in zip(keys, data, strict=True) if chunk is not None
-            ]
-        rooms: NDArray | None = None
-        kept: list[str] = []
-        chunks: list[NDArray] = []
-        for number, part in enumerate(parts):
-            chunk = self._value[part.outside]
-            if not (part.fills_chunk and is_ready(chunk, pipeline)):
-                if rooms is None:
-                    # without a codec what is stored is this memory, which must then last
-                    lasting = not self._inline and keeps_memory(pipeline)
-                    rooms = pipeline.room(len(parts), lasting=lasting)
-                chunk = gathered(pipeline, None, part, chunk, rooms[number, ...])
-            if self._write_empty_chunks or not pipeline.spec.is_fill(chunk):
-                kept.append(self._key(part))
-                chunks.append(chunk)
-            else:
+        Inline the bytes of one may be overwritten by the next.
+        """
+        for part in parts:
+            data = self._changed(part, None, self._write_empty_chunks, lasting=not self._inline)
+            if data is None:
                 empty.append(self._key(part))
-        return list(zip(kept, pipeline.encode_many(chunks), strict=True))
+            else:
+                yield self._key(part), data
+
+    def _encoded_together(
+        self, parts: Sequence[ChunkPart], pipeline: CodecPipeline, empty: list[str]
+    ) -> list[tuple[str, Buffer]]:
+        """Return what `_encoded_in_turn` yields, for small chunks with few calls."""
+        chunks = self._gathered_together(parts, pipeline)
+        keys = [self._key(part) for part in parts]
+        spec = pipeline.spec
+        if self._write_empty_chunks or not spec.begins_with_fill(chunks).any():
+            return list(zip(keys, pipeline.encode_stack(chunks), strict=True))
+        are_empty = [spec.is_fill(chunks[number, ...]) for number in range(len(parts))]
+        empty += itertools.compress(keys, are_empty)
+        numbers = [number for number, is_empty in enumerate(are_empty) if not is_empty]
+        data = pipeline.encode_many([chunks[number, ...] for number in numbers])
+        return [(keys[number], chunk) for number, chunk in zip(numbers, data, strict=True)]
+
+    def _gathered_together(self, parts: Sequence[ChunkPart], pipeline: CodecPipeline) -> NDArray:
+        """Return whole chunks as one array, copied with few calls."""
+        rooms = pipeline.room(len(parts), lasting=False)
+        for first, stop, values in rows_of_chunks(parts, self._value):
+            if stop - first > 1:
+                rooms[first:stop] = values
+            else:
+                gathered(pipeline, None, parts[first], values, rooms[first, ...])
+        return rooms
 
     async def _update(self, part: ChunkPart) -> None:
         """Change a part of a chunk, on top of what others change meanwhile."""
@@ -345,7 +396,12 @@ class _Writer(_Mover):
         await update(self._store, self._key(part), change)
 
     def _changed(
-        self, part: ChunkPart, old: Buffer | None, write_empty_chunks: bool
+        self,
+        part: ChunkPart,
+        old: Buffer | None,
+        write_empty_chunks: bool,
+        *,
+        lasting: bool = True,
     ) -> Buffer | None:
         pipeline = self._pipeline_of(part)
         try:
@@ -357,6 +413,7 @@ class _Writer(_Mover):
                 self._value,
                 write_empty_chunks,
                 self._fields,
+                lasting=lasting,
             )
         except CorruptDataError as error:
             raise self._corrupt(self._key(part), error) from error

@@ -1,4 +1,4 @@
-"""Doing something to many items, several at a time: `map_bounded`, `each_bounded`."""
+"""Doing something to many items, several at a time: `map_bounded`, `each_bounded`, `Pace`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zarrstore.runtime import drive_inline, is_inline
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["each_bounded", "map_bounded"]
+__all__ = ["Pace", "each_bounded", "map_bounded"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -195,3 +195,33 @@ def _each_inline(
                 helper.exception()
     if shared.errors:
         raise shared.errors[0]
+
+
+_IN_TURN = 16
+_SLOW = 0.0005
+"""Seconds for a value from which several threads are to wait, each for one."""
+
+
+class Pace:
+    """How many values are read in turn, by how many threads: more threads where one takes long.
+
+    Threads that make short system calls hold each other up.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._started = time.perf_counter()
+        self._taken = 0
+
+    def _is_slow(self) -> bool:
+        return time.perf_counter() - self._started > _SLOW * self._taken
+
+    def threads(self) -> int:
+        return limits.threads if self._is_slow() else 1
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield the first and last place of values to read in turn."""
+        while self._taken < self._count:
+            first = self._taken
+            self._taken = min(self._count, first + (1 if self._is_slow() else _IN_TURN))
+            yield first, self._taken

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from zarrstore.byte_range import (
@@ -15,7 +14,7 @@ from zarrstore.byte_range import (
     resolve,
 )
 from zarrstore.errors import KeyNotFoundError
-from zarrstore.fan_out import each_bounded, map_bounded
+from zarrstore.fan_out import Pace, each_bounded, map_bounded
 from zarrstore.keys import check_key
 from zarrstore.operations import (
     Buffer,
@@ -26,42 +25,12 @@ from zarrstore.operations import (
     Stat,
     operation,
 )
-from zarrstore.runtime import is_inline, limits
+from zarrstore.runtime import is_inline
 
 __all__ = ["Readable", "Receive"]
 
 Receive: TypeAlias = Callable[[int, Buffer | None], object]
 """Called with the position of a key and its value, or ``None``."""
-
-
-_IN_TURN = 16
-_SLOW = 0.0005
-"""Seconds for a value from which several threads are to wait, each for one."""
-
-
-class _Pace:
-    """How many values are read in turn, by how many threads: more threads where one takes long.
-
-    Threads that make short system calls hold each other up.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._started = time.perf_counter()
-        self._taken = 0
-
-    def _is_slow(self) -> bool:
-        return time.perf_counter() - self._started > _SLOW * self._taken
-
-    def threads(self) -> int:
-        return limits.threads if self._is_slow() else 1
-
-    def spans(self) -> Iterator[tuple[int, int]]:
-        """Yield the first and last place of values to read in turn."""
-        while self._taken < self._count:
-            first = self._taken
-            self._taken = min(self._count, first + (1 if self._is_slow() else _IN_TURN))
-            yield first, self._taken
 
 
 class Readable(Operations):
@@ -91,6 +60,12 @@ class Readable(Operations):
 
     def _get_each(self, keys: Iterable[str], receive: Receive) -> MaybeAwaitable[Any]:
         """Read values one after the other, handing each to a function; see `get_each`."""
+        return NotImplemented
+
+    def _get_each_into(
+        self, keys: Iterable[str], buffers: Iterable[memoryview]
+    ) -> MaybeAwaitable[Any]:
+        """Read values one after the other, each into a buffer of its own; see `get_each_into`."""
         return NotImplemented
 
     def _stat(self, key: str) -> MaybeAwaitable[Any]:
@@ -270,7 +245,7 @@ class Readable(Operations):
                 for index, key in enumerate(some):
                     receive(index, _frozen(await self._hook("_get", key)))
 
-        pace = _Pace(len(keys))
+        pace = Pace(len(keys))
         await each_bounded(
             lambda span: read(*span), pace.spans(), count=len(keys), limit=pace.threads
         )
@@ -315,6 +290,11 @@ class Readable(Operations):
         view = _writable_view(buffer)
         if byte_range is not None:
             _check_byte_range(byte_range)
+        return await self._into(key, view, byte_range)
+
+    async def _into(
+        self, key: str, view: memoryview, byte_range: ByteRequest | None = None
+    ) -> int | None:
         size: Any = await self._hook("_get_into", key, view, byte_range)
         if size is NotImplemented:
             value = await self._one_of_many((key, byte_range))
@@ -363,6 +343,42 @@ class Readable(Operations):
         if await self._hook("_get_each", checked, receive) is NotImplemented:
             for index, key in enumerate(checked):
                 receive(index, _frozen(await self._hook("_get", key)))
+
+    @operation
+    async def get_each_into(self, keys: Iterable[str], buffers: Iterable[Any]) -> list[int | None]:
+        """Read values one after the other, each into a buffer of its own; return their sizes.
+
+        ``None`` for each that is missing. As in `get_into`, nothing is promised of a buffer that
+        is smaller than its value. For many small values of a store that blocks this is the
+        quickest way to read them to where they are needed.
+
+        Parameters
+        ----------
+        keys : iterable of str
+        buffers : iterable of bytearray, memoryview or numpy array
+            One for each key, writable and C-contiguous.
+
+        Raises
+        ------
+        InvalidKeyError, TypeError
+            If a key or buffer is wrong, when its turn comes.
+        ValueError
+            If there are more of one than of the other; some values may have been read.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> buffers = [bytearray(2), bytearray(2)]
+        >>> MemoryStore({"a": b"1"}).sync.get_each_into(["a", "b"], buffers), bytes(buffers[0])
+        ([1, None], b'1\\x00')
+        """
+        self._require(Capability.READ, "get_each_into", "it cannot be read")
+        checked = map(check_key, keys)
+        views = map(_writable_view, buffers)
+        sizes: Any = await self._hook("_get_each_into", checked, views)
+        if sizes is NotImplemented:
+            sizes = [await self._into(*pair) for pair in zip(checked, views, strict=True)]
+        return list(sizes)
 
     @operation
     async def stat(self, key: str) -> Stat | None:
@@ -432,6 +448,14 @@ def _slice(value: Buffer, byte_range: ByteRequest) -> Buffer:
 
 
 def _writable_view(buffer: Any) -> memoryview:
+    if (
+        type(buffer) is memoryview
+        and buffer.format == "B"
+        and buffer.ndim == 1
+        and buffer.c_contiguous
+        and not buffer.readonly
+    ):
+        return buffer
     try:
         view = memoryview(buffer)
     except (TypeError, ValueError):

@@ -115,6 +115,10 @@ class SyncStore(MutableMapping[str, bytes]):
         """Read values one after the other, handing each to a function: see `Store.get_each`."""
         self._drive(self._store.get_each, keys, receive)
 
+    def get_each_into(self, keys: Iterable[str], buffers: Iterable[Any]) -> list[int | None]:
+        """Read values into a buffer each; return their sizes: see `Store.get_each_into`."""
+        return self._drive(self._store.get_each_into, keys, buffers)
+
     def get_into(self, key: str, buffer: Any, byte_range: ByteRequest | None = None) -> int | None:
         """Read into a buffer; return the size, ``None`` if missing: see `Store.get_into`."""
         return self._drive(self._store.get_into, key, buffer, byte_range)

@@ -15,6 +15,7 @@ _EVERY: list[tuple[Capability, tuple[Any, ...]]] = [
     (Capability.READ, ("get_ranges", "a", [RangeByteRequest(0, 1)])),
     (Capability.READ, ("get_many", ["a"])),
     (Capability.READ, ("get_each", ["a"], print)),
+    (Capability.READ, ("get_each_into", ["a"], [bytearray(8)])),
     (Capability.READ, ("get_into", "a", bytearray(4))),
     (Capability.READ, ("exists", "a")),
     (Capability.READ, ("stat", "a")),

@@ -1,4 +1,4 @@
-"""Values one after the other: `get_each` hands them to a function, `set_each` takes them."""
+"""Values one after the other: `get_each` and `get_each_into` read them, `set_each` takes them."""
 
 from __future__ import annotations
 
@@ -116,6 +116,58 @@ async def get_each_checks_keys(face: Face) -> None:
             raise Failed("a key was taken after the wrong one")
     error = _Ours("raised by the keys")
     await face.raises(_Ours, "get_each", _Taken(["a", error, "b"]), lambda *_: None)
+
+
+@behaviour(
+    "get_each_into reads each value into its buffer, and returns sizes; a missing one is None"
+)
+async def get_each_into_fills_buffers(face: Face) -> None:
+    values = {f"v/{n}": bytes([n + 1]) * size for n, size in enumerate(_SIZES)}
+    await face.set_many(values)
+    await face.gives([], "get_each_into", [], [])
+    asked = ["v/2", "missing", "v", "v/0", "v/2", "v/0/x", *reversed(values), "v/4"]
+    wanted = [values.get(key) for key in asked]
+    sizes = [None if value is None else len(value) for value in wanted]
+    for spare in (0, 1, 5000):
+        buffers = [bytearray(b"\xff" * ((size or 0) + spare)) for size in sizes]
+        given = [memoryview(buffer) if n % 2 else buffer for n, buffer in enumerate(buffers)]
+        await face.gives(sizes, "get_each_into", iter(asked), iter(given))
+        for key, value, buffer in zip(asked, wanted, buffers, strict=True):
+            if value is not None and buffer != value + b"\xff" * spare:
+                raise Failed(
+                    f"get_each_into should have read {shown(value)} of {key!r}, and left the "
+                    f"buffer as {shown(bytes(buffer))}"
+                )
+
+
+@behaviour("get_each_into returns the size of a value that its buffer is too small for")
+async def get_each_into_tells_what_is_too_large(face: Face) -> None:
+    await face.set_many({"a": b"1" * 5, "b": b"2" * 70_000, "c": b"3"})
+    for room in (0, 1, 4, 100):
+        buffers = [bytearray(room), bytearray(room), bytearray(1)]
+        await face.gives([5, 70_000, 1], "get_each_into", ["a", "b", "c"], buffers)
+        if len(buffers[0]) != room or len(buffers[1]) != room:
+            raise Failed("get_each_into changed the size of a buffer that was too small")
+        if buffers[2] != b"3":
+            raise Failed(f"the value after those too large was read as {shown(buffers[2])}")
+
+
+@behaviour("get_each_into raises for a wrong key or buffer, and for more of one than of the other")
+async def get_each_into_checks_what_it_is_given(face: Face) -> None:
+    await face.set_many({"a": b"1", "b": b"2"})
+
+    def room() -> bytearray:
+        return bytearray(4)
+
+    for wrong in ("../a", "", "a//b", 7):
+        await face.raises(InvalidKeyError, "get_each_into", ["a", wrong], [room(), room()])
+    strided = memoryview(bytearray(8))[::2]
+    for buffer in (b"1234", memoryview(b"1234"), strided, "1234", None, 4):
+        await face.raises(TypeError, "get_each_into", ["a", "b"], [room(), buffer])
+    await face.raises(ValueError, "get_each_into", ["a", "b"], [room()])
+    await face.raises(ValueError, "get_each_into", ["a"], [room(), room()])
+    error = _Ours("raised by the keys")
+    await face.raises(_Ours, "get_each_into", _Taken(["a", error]), [room(), room()])
 
 
 @behaviour("set_each writes every item in turn; the last of a key counts")

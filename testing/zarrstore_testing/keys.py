@@ -53,6 +53,7 @@ def _key_calls(face: Face, key: Any) -> list[tuple[Any, ...]]:
         ("set_many", {key: b"x"}),
         ("set_many", [("fine", b"x"), (key, b"x")]),
         ("get_each", [key], print),
+        ("get_each_into", [key], [bytearray(8)]),
         ("set_each", [(key, b"x")]),
     ]
     if isinstance(key, str):

@@ -497,3 +497,55 @@ class TestAtOnce:
         assert log[:2] == ["fsync .", "fsync root"]
         write = ["fsync temporary", "rename k", "fsync root/a"]
         assert log[2:] == [*write, "fsync temporary", "rename m", "fsync root/a"]
+
+
+class TestEachInto:
+    """`get_each_into`: what is not a plain file that fits is read alone, which tells why."""
+
+    @pytest.fixture
+    def store(self, tmp_path):
+        store = LocalStore(tmp_path / "root")
+        store.sync.set_many({"d/a": b"12345", "d/b": b"", "d/c": b"x" * 5000, "top": b"7"})
+        return store
+
+    def test_links_leftovers_and_directories_are_no_keys(self, store, tmp_path):
+        root = tmp_path / "root"
+        (tmp_path / "outside").write_bytes(b"secret")
+        (root / "d" / "link").symlink_to(tmp_path / "outside")
+        (root / "d" / temporary_name()).write_bytes(b"left")
+        (root / "linked").symlink_to(root / "d")
+        os.mkfifo(root / "d" / "pipe")
+        left = [f"d/{name}" for name in os.listdir(root / "d") if is_temporary(name)]
+        keys = ["d/a", "d", "d/link", "d/pipe", *left, "linked/a", "d/b", "top/x", "top"]
+        buffers = [bytearray(8) for _ in keys]
+        sizes = store.sync.get_each_into(keys, buffers)
+        assert sizes == [5, None, None, None, None, None, 0, None, 1]
+        assert bytes(buffers[0]) == b"12345\0\0\0"
+        assert not any(any(buffer) for buffer in buffers[1:-1])
+
+    def test_a_pipe_keeps_what_is_in_it(self, store, tmp_path):
+        path = tmp_path / "root" / "d" / "pipe"
+        os.mkfifo(path)
+        with open(path, "r+b", buffering=0) as pipe:
+            pipe.write(b"waiting")
+            assert store.sync.get_each_into(["d/pipe"], [bytearray(8)]) == [None]
+            assert pipe.read(7) == b"waiting"
+
+    def test_what_cannot_be_read_is_an_error(self, store, tmp_path, monkeypatch):
+        def refuse(path, flags, mode=0o777, *, dir_fd=None):
+            if "c" in os.path.basename(path) and not flags & os.O_DIRECTORY:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return opened(path, flags, mode, dir_fd=dir_fd)
+
+        opened = os.open
+        monkeypatch.setattr(os, "open", refuse)
+        with pytest.raises(AccessDeniedError, match=r"cannot read 'd/c'"):
+            store.sync.get_each_into(["d/a", "d/c"], [bytearray(8), bytearray(8)])
+
+    def test_no_descriptor_is_left_open(self, store):
+        before = os.listdir("/proc/self/fd")
+        for _ in range(20):
+            store.sync.get_each_into(["d/a", "d/c", "no/no", "d"], [bytearray(4)] * 4)
+            with pytest.raises(InvalidKeyError):
+                store.sync.get_each_into(["d/a", "d/c", ".."], [bytearray(9)] * 3)
+        assert os.listdir("/proc/self/fd") == before

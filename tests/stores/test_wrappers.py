@@ -120,6 +120,7 @@ CALLS = {
     "_get_many": lambda s: s.get_many(["a", "b"]),
     "_get_into": lambda s: s.get_into("a", bytearray(1)),
     "_get_each": lambda s: s.get_each(["a"], lambda index, value: None),
+    "_get_each_into": lambda s: s.get_each_into(["a"], [bytearray(1)]),
     "_stat": lambda s: s.stat("a"),
     "_exists": lambda s: s.exists("a"),
     "_set": lambda s: s.set("a", b""),

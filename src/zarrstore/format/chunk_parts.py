@@ -6,7 +6,7 @@ decoded, or encoded anew, that the part touches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "keeps_memory",
     "place",
     "place_inner",
+    "rows_of_chunks",
     "shard_layout",
     "unit_of",
 ]
@@ -181,6 +182,57 @@ def place_inner(
             raise _of_inner_chunk(part.coords, error) from error
 
 
+def rows_of_chunks(
+    parts: Sequence[ChunkPart], array: NDArray
+) -> Iterator[tuple[int, int, NDArray]]:
+    """View whole chunks that are neighbours as one array, so that one call copies all of them.
+
+    Parameters
+    ----------
+    parts : sequence of ChunkPart
+    array : numpy.ndarray
+        Of the selection's full shape.
+
+    Yields
+    ------
+    tuple
+        Of such parts the first and the one after the last, and a view of ``array`` with a
+        chunk for each, along one more dimension; for parts that are not whole chunks, or stand
+        alone, one at a time and ``array[part.outside]``.
+    """
+    first, count = 0, len(parts)
+    while first < count:
+        stop = _end_of_row(parts, first)
+        part = parts[first]
+        if stop - first == 1:
+            yield first, stop, array[part.outside]
+        else:
+            index: Any = part.outside
+            end: Any = parts[stop - 1].outside[-1]
+            row = array[(*index[:-1], slice(index[-1].start, end.stop))]
+            shape = row.shape
+            split = row.reshape(*shape[:-1], stop - first, shape[-1] // (stop - first))
+            yield first, stop, split.transpose(len(shape) - 1, *range(len(shape) - 1), len(shape))
+        first = stop
+
+
+def _end_of_row(parts: Sequence[ChunkPart], first: int) -> int:
+    """Return the end of the parts that are whole chunks beside each other in array and result."""
+    part = parts[first]
+    stop = first + 1
+    if not part.fills_chunk or not part.coords:
+        return stop
+    row = part.coords[:-1]
+    at: Any = part.outside[-1]
+    for following in parts[stop:]:
+        beside: Any = following.outside[-1]
+        if not following.fills_chunk or following.coords[:-1] != row or beside.start != at.stop:
+            break
+        at = beside
+        stop += 1
+    return stop
+
+
 def changed(
     pipeline: CodecPipeline,
     old: Buffer | None,
@@ -189,6 +241,8 @@ def changed(
     value: NDArray,
     write_empty_chunks: bool,
     fields: Sequence[str] | None = None,
+    *,
+    lasting: bool = True,
 ) -> Buffer | None:
     """Return the bytes of a chunk with a part of it changed to ``value[part.outside]``.
 
@@ -207,6 +261,8 @@ def changed(
         Whether a chunk that holds only the fill value has bytes.
     fields : sequence of str, optional
         Only these fields of records are changed; the part is then never all of the chunk.
+    lasting : bool, default True
+        If false, the next call in this thread may overwrite what is returned.
 
     Returns
     -------
@@ -223,7 +279,7 @@ def changed(
         return _changed_shard(layout, old, part, selection, value, write_empty_chunks, fields)
     chunk = value[part.outside]
     if not (part.fills_chunk and is_ready(chunk, pipeline)):
-        room = pipeline.room(1, lasting=keeps_memory(pipeline))[0, ...]
+        room = pipeline.room(1, lasting=lasting and keeps_memory(pipeline))[0, ...]
         chunk = gathered(pipeline, old, part, chunk, room, fields)
     if not write_empty_chunks and pipeline.spec.is_fill(chunk):
         return None

@@ -15,12 +15,14 @@ from zarrstore.operations import Buffer
 from zarrstore.stores._confined import ConfinedDirectory
 from zarrstore.stores._files import is_temporary, read_into, temporary_name, write_file
 
-__all__ = ["CAN_OPEN_BESIDE", "read_each", "write_each"]
+__all__ = ["CAN_OPEN_BESIDE", "CAN_READ_INTO", "read_each", "read_each_into", "write_each"]
 
 CAN_OPEN_BESIDE = {os.open, os.rename, os.unlink} <= os.supports_dir_fd and (
     os.utime in os.supports_fd
 )
 """Whether a file can be opened by its name in a directory that is open already."""
+CAN_READ_INTO = CAN_OPEN_BESIDE and hasattr(os, "preadv")
+"""Whether a file can be read into a buffer."""
 
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -52,20 +54,29 @@ _scratch = _Scratch()
 
 
 class _Beside:
-    """The directory of the files that are used just now, open once two of them were in it."""
+    """The directory of the files that are used just now, which is kept open.
+
+    Not for the first file in it where the directory before it had one file only.
+    """
 
     def __init__(self, open_directory: Callable[[str], int]) -> None:
         self._open = open_directory
         self._directory: str | None = None
         self._descriptor: int | None = None
+        self._has_several = True
 
     def of(self, directory: str) -> int | None:
-        """Return the descriptor of a directory; ``None`` for the first file in it."""
+        """Return the descriptor of a directory; ``None`` for a file to be opened by its path."""
         if directory != self._directory:
+            self._has_several, several = False, self._has_several
             self.leave()
             self._directory = directory
-        elif self._descriptor is None:
-            self._descriptor = self._open(directory)
+            if several:
+                self._descriptor = self._open(directory)
+        else:
+            self._has_several = True
+            if self._descriptor is None:
+                self._descriptor = self._open(directory)
         return self._descriptor
 
     def leave(self) -> None:
@@ -133,6 +144,51 @@ def read_each(
         _scratch.give_back(room)
 
 
+def read_each_into(
+    files: ConfinedDirectory,
+    keys: Iterable[str],
+    buffers: Iterable[memoryview],
+    read_alone: Callable[[str, memoryview], int | None],
+) -> list[int | None]:
+    """Read values in turn, each into a buffer; what is unusual is read alone, which tells why."""
+    beside = _Beside(files.open_directory)
+    sizes: list[int | None] = []
+    try:
+        for key, buffer in zip(keys, buffers, strict=True):
+            try:
+                size = _read_into(files, beside, key, buffer)
+            except OSError:
+                size = None
+            sizes.append(read_alone(key, buffer) if size is None else size)
+    finally:
+        beside.leave()
+    return sizes
+
+
+def _read_into(
+    files: ConfinedDirectory, beside: _Beside, key: str, buffer: memoryview
+) -> int | None:
+    """Read a file that fits into a buffer; return its size, ``None`` if that is not simple.
+
+    Raises
+    ------
+    OSError
+        The same: it is missing, or no file of bytes.
+    """
+    directory, _, name = key.rpartition("/")
+    at = beside.of(directory)
+    descriptor = files.open(key) if at is None else os.open(name, _READ, dir_fd=at)
+    try:
+        # a pipe cannot seek, and a directory cannot be read
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        if size > buffer.nbytes or is_temporary(key):
+            return None
+        done = os.preadv(descriptor, (buffer[:size],), 0)
+    finally:
+        os.close(descriptor)
+    return size if done == size else None
+
+
 def write_each(
     files: ConfinedDirectory,
     items: Iterable[tuple[str, Any]],
@@ -141,13 +197,14 @@ def write_each(
 ) -> None:
     """Write values in turn; what fails is written again alone, which tells why."""
     beside = _Beside(files.open_directory)
+    temporary = temporary_name(next(_numbers) % 2**64)
     try:
         for key, value in items:
             directory, _, name = key.rpartition("/")
             try:
                 at = beside.of(directory)
                 if at is not None and not is_temporary(key):
-                    _write(at, name, temporary_name(next(_numbers) % 2**64), value, durable)
+                    _write(at, name, temporary, value, durable)
                     continue
             except OSError:
                 beside.leave()

@@ -18,7 +18,13 @@ from zarrstore.keys import join
 from zarrstore.operations import Absent, Buffer
 from zarrstore.readable import Receive
 from zarrstore.stores._confined import ConfinedDirectory
-from zarrstore.stores._each_file import CAN_OPEN_BESIDE, read_each, write_each
+from zarrstore.stores._each_file import (
+    CAN_OPEN_BESIDE,
+    CAN_READ_INTO,
+    read_each,
+    read_each_into,
+    write_each,
+)
 from zarrstore.stores._files import (
     FileLock,
     is_temporary,
@@ -151,7 +157,9 @@ class LocalStore(BlockingStore):
 
         return self._read_file(key, read)
 
-    def _get_into(self, key: str, buffer: memoryview, byte_range: ByteRequest | None) -> int | None:
+    def _get_into(
+        self, key: str, buffer: memoryview, byte_range: ByteRequest | None = None
+    ) -> int | None:
         def read(descriptor: int, size: int) -> int:
             start, stop = (0, size) if byte_range is None else resolve(byte_range, size)
             if stop - start > buffer.nbytes:
@@ -164,6 +172,11 @@ class LocalStore(BlockingStore):
         if not CAN_OPEN_BESIDE:
             return NotImplemented
         return read_each(self._files, keys, receive, self._get)
+
+    def _get_each_into(self, keys: Iterable[str], buffers: Iterable[memoryview]) -> Any:
+        if not CAN_READ_INTO:
+            return NotImplemented
+        return read_each_into(self._files, keys, buffers, self._get_into)
 
     def _set_each(self, items: Iterable[tuple[str, Any]]) -> Any:
         if not CAN_OPEN_BESIDE:

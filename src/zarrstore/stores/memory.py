@@ -146,6 +146,17 @@ class MemoryStore(BlockingStore):
         for index, key in enumerate(keys):
             receive(index, self._get(key))
 
+    def _get_each_into(
+        self, keys: Iterable[str], buffers: Iterable[memoryview]
+    ) -> list[int | None]:
+        sizes: list[int | None] = []
+        for key, buffer in zip(keys, buffers, strict=True):
+            value = self._get(key)
+            if value is not None and len(value) <= len(buffer):
+                buffer[: len(value)] = value
+            sizes.append(None if value is None else len(value))
+        return sizes
+
     def _stat(self, key: str) -> Stat | None:
         with self._data.lock:
             value = self._data.values.get(key)

@@ -71,6 +71,18 @@ class ChunkSpec:
         bits = chunk.reshape(-1).view(self._unit)
         return bool((bits.reshape(-1, self._fill_bits.size) == self._fill_bits).all())
 
+    def begins_with_fill(self, chunks: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Tell of chunks, stacked along a first dimension, whose first element is the fill value.
+
+        Only these can be empty: see `is_fill`.
+        """
+        firsts = chunks.reshape(len(chunks), -1)[:, 0]
+        if self.data_type.is_variable:
+            return np.asarray(firsts == self.fill_value, bool)
+        bits = np.ascontiguousarray(firsts).view(self._unit).reshape(len(chunks), -1)
+        same: np.ndarray[Any, Any] = (bits == self._fill_bits).all(axis=1)
+        return same
+
     def has_fill(self, elements: np.ndarray[Any, Any]) -> bool:
         """Tell whether any element is the fill value, of a data type of fixed size."""
         bits = np.ascontiguousarray(elements).reshape(-1).view(self._unit)

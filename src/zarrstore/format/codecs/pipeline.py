@@ -36,6 +36,7 @@ class _Scratch(threading.local):
 
 _LARGEST_SCRATCH = 2**26
 _scratch = _Scratch()
+_encoded_scratch = _Scratch()
 
 
 class CodecPipeline:
@@ -133,6 +134,17 @@ class CodecPipeline:
             data = codec.encode_many(data)
         return data
 
+    def encode_stack(self, chunks: np.ndarray[Any, Any]) -> list[Buffer]:
+        """Return the bytes of chunks that lie in a row in an array: see `encode_many`."""
+        if not self._native:
+            return self.encode_many([chunks[number, ...] for number in range(len(chunks))])
+        flat = flat_bytes(chunks).data
+        size = self.nbytes
+        data: list[Buffer] = [flat[at : at + size] for at in range(0, len(flat), size)]
+        for codec in self._bytes_codecs:
+            data = codec.encode_many(data)
+        return data
+
     def _serialized(self, chunk: np.ndarray[Any, Any]) -> Buffer:
         for codec, spec in self._array_codecs:
             chunk = codec.encode(chunk, spec)
@@ -196,6 +208,16 @@ class CodecPipeline:
         for codec, spec in reversed(self._array_codecs):
             chunk = codec.decode(chunk, spec)
         return chunk
+
+    def encoded_rooms(self, count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Return room for encoded chunks, a row of bytes for each.
+
+        The next call in this thread may give the same room again.
+        """
+        size = self.largest_encoded_size
+        if count * size > _LARGEST_SCRATCH:
+            return np.empty((count, size), np.uint8)
+        return _encoded_scratch.of(count * size).reshape(count, size)
 
     def room(self, count: int, *, lasting: bool) -> np.ndarray[Any, Any]:
         """Return room for chunks, as an array with one more dimension than they have.

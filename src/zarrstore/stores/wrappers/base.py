@@ -83,6 +83,11 @@ class WrapperStore(Store):
     async def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
         await self._inner.get_each(keys, receive)
 
+    async def _get_each_into(
+        self, keys: Iterable[str], buffers: Iterable[memoryview]
+    ) -> list[int | None]:
+        return await self._inner.get_each_into(keys, buffers)
+
     async def _stat(self, key: str) -> Stat | None:
         return await self._inner.stat(key)
 

@@ -60,7 +60,7 @@ class LatencyStore(WrapperStore):
         }
 
     async def _hook(self, name: str, *args: Any) -> Any:
-        if name in ("_get_many", "_set_many", "_get_each", "_set_each"):
+        if name in ("_get_many", "_set_many", "_get_each", "_get_each_into", "_set_each"):
             return NotImplemented  # one by one: each waits for itself
         writes = name.startswith(("_set", "_delete"))
         async with limits.request():

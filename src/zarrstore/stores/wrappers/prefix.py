@@ -73,6 +73,11 @@ class PrefixStore(WrapperStore):
     async def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
         await self._inner.get_each((self._prefix + key for key in keys), receive)
 
+    async def _get_each_into(
+        self, keys: Iterable[str], buffers: Iterable[memoryview]
+    ) -> list[int | None]:
+        return await self._inner.get_each_into((self._prefix + key for key in keys), buffers)
+
     async def _stat(self, key: str) -> Stat | None:
         return await self._inner.stat(self._prefix + key)
 
