@@ -21,6 +21,8 @@ from zarrstore.compute import cores
 class CountingStore(zarrstore.Store):
     """A slow asynchronous store that knows how many requests were in flight at most."""
 
+    seconds = 0.002
+
     def __init__(self) -> None:
         super().__init__()
         self.data: dict[str, bytes] = {}
@@ -30,7 +32,7 @@ class CountingStore(zarrstore.Store):
         self.now += 1
         self.most = max(self.most, self.now)
         try:
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(self.seconds)
         finally:
             self.now -= 1
 
@@ -143,9 +145,13 @@ def test_a_blocking_store_that_waits_is_read_by_several_threads() -> None:
 def test_small_work_stays_in_the_thread_of_the_caller() -> None:
     store = SlowBlockingStore(0)
     array = zarrstore.create_array(store, data=np.arange(8), chunks=2)
-    store.threads.clear()
-    np.testing.assert_array_equal(array[...], np.arange(8))
-    assert store.threads == {threading.get_ident()}
+    for _ in range(5):  # a busy machine makes long work of it at times
+        store.threads.clear()
+        np.testing.assert_array_equal(array[...], np.arange(8))
+        if store.threads == {threading.get_ident()}:
+            break
+    else:
+        pytest.fail(f"{len(store.threads)} threads each time")
 
 
 def test_many_threads_use_one_array() -> None:
@@ -385,6 +391,7 @@ def test_a_cancelled_read_ends_what_is_under_way() -> None:
     async def main() -> None:
         out = np.full(4000, -1)
         later = array.async_array
+        store.seconds = 0.05  # so slow that even a busy machine is in time to cancel
         for seconds in (0, 0.001, 0.01, 0.02):
             task = asyncio.ensure_future(later.read(out=out))
             await asyncio.sleep(seconds)
@@ -395,13 +402,14 @@ def test_a_cancelled_read_ends_what_is_under_way() -> None:
             out[:] = -1
             await asyncio.sleep(0.01)
             assert (out == -1).all()  # nobody writes to it any more
+        store.seconds = 0.002
         np.testing.assert_array_equal(await later.read(), values)
 
     asyncio.run(main())
 
 
 def test_a_cancelled_read_of_a_store_that_blocks() -> None:
-    store = SlowBlockingStore(0.002)
+    store = SlowBlockingStore(0.02)
     array = zarrstore.create_array(store, data=np.arange(300), chunks=1)
 
     async def main() -> None:

@@ -449,7 +449,7 @@ def test_after_a_fork(tmp_path: Path) -> None:
         print(sum(found))
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120
     )
     assert done.stdout == "0\n", done.stderr
 

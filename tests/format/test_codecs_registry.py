@@ -158,7 +158,7 @@ def test_codecs_of_other_packages(tmp_path: Path) -> None:
     names = ["picky", "missing", "absent", "number", "twice", "unknown"]
     asked = [sys.executable, "-c", ASKS, *(f"acme.{name}" for name in names)]
     done = subprocess.run(
-        asked, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+        asked, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     picky, missing, absent, number, twice, unknown = done.stdout.splitlines()

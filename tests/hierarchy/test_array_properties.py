@@ -157,7 +157,7 @@ def test_copies_and_pickles_are_equal(tmp_path: Path) -> None:
             [sys.executable, "-c", code],
             input=pickle.dumps(pickled),
             capture_output=True,
-            timeout=60,
+            timeout=120,
         )
         assert done.stdout.decode().strip() == expected, done.stderr.decode()
 

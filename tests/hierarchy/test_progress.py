@@ -172,7 +172,7 @@ def test_without_rich_it_is_said_what_to_do() -> None:
         "except ImportError as error: print(error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert "pip install 'zarrstore[cli]', or give a callback" in done.stdout
 

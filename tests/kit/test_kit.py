@@ -248,7 +248,7 @@ def test_check_store_finds_a_class_of_a_script(tmp_path):
         "    print(check_store(make, behaviours=names))\n"
     )
     done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 

@@ -50,7 +50,7 @@ def start(code: str, *args: object) -> subprocess.Popen[str]:
 
 def run(code: str, *args: object, status: int = 0) -> str:
     process = start(code, *args)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == status, err
     return out
 
@@ -579,7 +579,7 @@ class TestProcesses:
         """
         running = [start(code, tmp_path) for _ in range(4)]
         for process in running:
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=120)
             assert process.returncode == 0, err
         assert store["n"] == b"200"
         assert tree(tmp_path) == ["n"]
@@ -592,7 +592,7 @@ class TestProcesses:
         running = [start(code, tmp_path) for _ in range(8)]
         rows = []
         for process in running:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=120)
             assert process.returncode == 0, err
             rows.append(out.strip())
         assert [sum(int(row[n]) for row in rows) for n in range(20)] == [1] * 20
@@ -813,4 +813,4 @@ class TestFileLock:
             process = start("with store.store._lock: print('taken', flush=True)", tmp_path)
             with pytest.raises(subprocess.TimeoutExpired):
                 process.communicate(timeout=1)
-        assert process.communicate(timeout=60)[0] == "taken\n"
+        assert process.communicate(timeout=120)[0] == "taken\n"

@@ -41,7 +41,7 @@ def read(keys):
 def run(code: str, *args: object, status: int = 0) -> str:
     script = HEADER + textwrap.dedent(code)
     done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, args)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, *map(str, args)], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == status, done.stderr
     return done.stdout

@@ -139,7 +139,7 @@ def test_pickle_in_this_process_and_in_another():
     assert view.read_only
     assert view.sync["a"] == b"1"
     code = f"import pickle; pickle.loads(bytes.fromhex('{pickle.dumps(store).hex()}'))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert "NotShareableError" in done.stderr
     assert "LocalStore" in done.stderr
     dumped = pickle.dumps(MemoryStore())
@@ -176,7 +176,7 @@ fresh = MemoryStore().sync
 fresh["a"] = b"3"
 assert dict(fresh) == {"a": b"3"}
 """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
 
 
 class _Dict(dict):
@@ -249,7 +249,7 @@ async def main():
     assert threading.active_count() == 1
 asyncio.run(main())
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_listing_while_keys_come_and_go():

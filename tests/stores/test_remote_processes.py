@@ -63,7 +63,7 @@ def run_python(code: str, *arguments: str) -> None:
         [sys.executable, "-W", "error", "-W", _FORKS, "-c", textwrap.dedent(code), *arguments],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -106,7 +106,7 @@ def test_forked_workers_read_through_the_callers_filesystem(s3_bucket: Bucket) -
     workers = [context.Process(target=work_in_child, args=(store, results)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    assert [results.get(timeout=20) for _ in workers] == [b"value"] * 3
+    assert [results.get(timeout=120) for _ in workers] == [b"value"] * 3
     for worker in workers:
         worker.join(20)
     results.close()
@@ -123,7 +123,7 @@ def test_memory_of_one_process_is_never_copied_silently() -> None:
     results = context.Queue()
     worker = context.Process(target=work_in_child, args=(store, results))
     worker.start()
-    assert isinstance(results.get(timeout=20), NotShareableError)
+    assert isinstance(results.get(timeout=120), NotShareableError)
     worker.join(20)
     results.close()
     results.join_thread()
