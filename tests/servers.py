@@ -9,13 +9,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import html
-import os
 import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -388,31 +385,30 @@ class Bucket:
     server: S3Server
 
 
-class _Moto:
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        )
-        limit = time.monotonic() + 60
-        while not self._answers():
-            assert self._process.poll() is None, "moto_server ended"
-            assert time.monotonic() < limit, "moto_server does not answer"
-            time.sleep(0.05)
+_SERVE = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.endpoint}/moto-api/", timeout=5):
-                return True
-        except urllib.error.HTTPError as error:
-            error.close()
-            return True
-        except OSError:
-            return False
+
+class _Moto:
+    """A server on a port that the system has chosen; it ends with the process that started it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", _SERVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._process.stdout is not None
+        port = self._process.stdout.readline().strip().decode()
+        assert port, "moto ended"
+        self.endpoint = f"http://127.0.0.1:{port}"
 
     def require_credentials(self) -> None:
         """Check credentials from now on."""
@@ -423,7 +419,7 @@ class _Moto:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.communicate(timeout=10)
 
 
 @pytest.fixture(scope="session")

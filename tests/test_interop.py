@@ -29,7 +29,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         zarr.codecs.BloscCodec(cname="lz4"),
         [zarr.codecs.ZstdCodec(checksum=True), zarr.codecs.Crc32cCodec()],
     ],
-    ids=repr,
+    ids=["none", "gzip", "zstd", "blosc", "lz4", "zstd and crc32c"],
 )
 def test_objects_of_zarr_python(tmp_path: Path, dtype: str, compressors: Any) -> None:
     """They mean the same here and there."""

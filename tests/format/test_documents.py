@@ -120,7 +120,7 @@ def test_attributes_are_as_they_will_be_read_again() -> None:
     [
         b"x",
         {1, 2},
-        object(),
+        pytest.param(object(), id="object()"),
         {1: 2},
         {"a": {None: 1}},
         "\ud800",
