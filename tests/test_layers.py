@@ -58,6 +58,7 @@ def modules() -> dict[str, tuple[Path, ast.Module]]:
     return found
 
 
+@cache
 def imports(name: str) -> list[tuple[str, int, bool]]:
     """Return (module, line, whether it stands within a function) of every import."""
     path, parsed = modules()[name]
@@ -167,7 +168,7 @@ def test_asyncio(name):
 def test_what_an_import_loads(statement):
     code = f"import sys; {statement}; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     heavy = {"numpy", "fsspec", "asyncio", "anyio", "numcodecs", "trio", "logging", "concurrent"}
