@@ -42,15 +42,26 @@ async def map_bounded(
     Exception
         The first error; what was not started is not, and what was under way has ended.
     """
+    if limit is not None:
+        positive("limit", limit)
     given = list(items)
     if len(given) == 1:
         return [await function(given[0])]
-    results: list[Any] = [None] * len(given)
+    results: list[Any] = []
+    if is_inline():  # small work at once, without what helpers need
+        until = time.perf_counter() + _LONGER_THAN_SMALL_WORK
+        for item in given:
+            results.append(await function(item))
+            if time.perf_counter() > until:
+                break
+    rest = range(len(results), len(given))
+    if rest:
+        results += [None] * len(rest)
 
-    async def one(index: int) -> None:
-        results[index] = await function(given[index])
+        async def one(index: int) -> None:
+            results[index] = await function(given[index])
 
-    await each_bounded(one, range(len(given)), count=len(given), limit=limit)
+        await each_bounded(one, rest, count=len(rest), limit=limit, at_once=True)
     return results
 
 

@@ -228,7 +228,7 @@ class Readable(Operations):
         values = await self._hook("_get_many", pairs)
         if values is not NotImplemented:
             return [_frozen(value) for value in values]
-        if is_inline() and all(byte_range is None for _, byte_range in pairs):
+        if len(pairs) > 1 and is_inline() and all(byte_range is None for _, byte_range in pairs):
             return await self._many_in_turn([key for key, _ in pairs])
         return await map_bounded(self._one_of_many, pairs)
 
@@ -246,9 +246,13 @@ class Readable(Operations):
                     receive(index, _frozen(await self._hook("_get", key)))
 
         pace = Pace(len(keys))
-        await each_bounded(
-            lambda span: read(*span), pace.spans(), count=len(keys), limit=pace.threads
-        )
+        spans = pace.spans()
+        for first, stop in spans:
+            await read(first, stop)
+            if pace.threads() > 1:
+                await each_bounded(
+                    lambda span: read(*span), spans, count=len(keys), limit=pace.threads
+                )
         return found
 
     async def _one_of_many(self, request: tuple[str, ByteRequest | None]) -> Buffer | None:
