@@ -25,6 +25,7 @@ and the mapping follow. Without one of them the store lacks that capability. The
 
 from __future__ import annotations
 
+import functools
 import os
 import uuid
 import weakref
@@ -197,8 +198,8 @@ class Store(Listable):
     def capabilities(self) -> Capability:
         """What this store can do."""
         target: Any = self._view_of or self
-        shared = Capability.SHARED if target._location() is not None else Capability(0)
-        return super().capabilities | shared
+        found = super().capabilities
+        return found if target._location() is None else _and_shared(found)
 
     def _identity(self) -> object:
         target: Any = self._view_of or self
@@ -247,6 +248,11 @@ class BlockingStore(Store):
     """
 
     _home: Home = WORKERS
+
+
+@functools.cache
+def _and_shared(found: Capability) -> Capability:
+    return found | Capability.SHARED
 
 
 def _hashable(value: Any) -> Any:

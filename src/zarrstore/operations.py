@@ -96,6 +96,12 @@ _CHANGES = (
 )
 
 
+@functools.cache
+def _without_changes(found: Capability) -> Capability:
+    """Return what is left of some capabilities if nothing may be changed."""
+    return found & ~_CHANGES  # each store asks anew, and an operator of enum takes a while
+
+
 @dataclass(frozen=True, slots=True)
 class Stat:
     """What is known of a value without reading it.
@@ -161,9 +167,7 @@ class Operations(ABC):
         found = target._capabilities
         if found is None:
             found = target._capabilities = target._capabilities_of_hooks()
-        if self._read_only:
-            found &= ~_CHANGES
-        return found
+        return _without_changes(found) if self._read_only else found
 
     @abstractmethod
     def _capabilities_of_hooks(self) -> Capability:
