@@ -212,6 +212,16 @@ class TestWhatIsNotAFile:
         assert list(store.list_dir()) == []
         assert store.is_empty()
 
+    def test_a_directory_is_listed_for_its_keys_only(self, tmp_path):
+        store = LocalStore(tmp_path).sync
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "directory" / "zarr.json").mkdir(parents=True)
+        (tmp_path / "link").mkdir()
+        (tmp_path / "link" / "zarr.json").symlink_to(__file__)
+        assert list(store.list_dir()) == []
+        store["directory/zarr.json/x"] = store["node/zarr.json"] = store["other/x"] = b""
+        assert sorted(store.list_dir()) == ["directory", "node", "other"]
+
     def test_what_waits_in_a_fifo_is_left_there(self, tmp_path):
         os.mkfifo(tmp_path / "fifo")
         descriptor = os.open(tmp_path / "fifo", os.O_RDWR | os.O_NONBLOCK)

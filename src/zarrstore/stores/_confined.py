@@ -47,7 +47,7 @@ class ConfinedDirectory:
         self.root = root
         self.base = os.path.join(root, "")
         self._real_base = self.base  # unless there is a link on the way to the root
-        self._makes_first = False
+        self._makes_first = True  # most new stores are written for a new node
 
     def open(self, path: str) -> int:
         """Open a file for reading, without waiting for a writer if it is a pipe."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat as stat_module
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,7 +99,10 @@ class LocalStore(BlockingStore):
         self._files = ConfinedDirectory(self._root)
         self._base = self._files.base
         self._durable = durable
-        self._lock = FileLock(self._root)
+
+    @functools.cached_property
+    def _lock(self) -> FileLock:
+        return FileLock(self._root)
 
     @property
     def root(self) -> Path:
@@ -183,7 +187,7 @@ class LocalStore(BlockingStore):
             return NotImplemented
         return write_each(self._files, items, self._set, self._durable)
 
-    def _stat(self, key: str) -> Stat | None:
+    def _look_up(self, key: str) -> os.stat_result | None:
         try:
             self._files.enter(key.rpartition("/")[0])
             if is_temporary(key):
@@ -193,7 +197,14 @@ class LocalStore(BlockingStore):
             if error.errno in _MISSING:
                 return None
             raise_backend_error(error, "look up", self.url, key)
-        if not stat_module.S_ISREG(there.st_mode):
+        return there if stat_module.S_ISREG(there.st_mode) else None
+
+    def _exists(self, key: str) -> bool:
+        return self._look_up(key) is not None
+
+    def _stat(self, key: str) -> Stat | None:
+        there = self._look_up(key)
+        if there is None:
             return None
         modified = datetime.fromtimestamp(there.st_mtime, UTC)
         return Stat(there.st_size, _version(there), modified)
@@ -214,8 +225,8 @@ class LocalStore(BlockingStore):
         return self._write(key, value, place)
 
     def _check_version(self, key: str, expect: Version | Literal[Absent.ABSENT]) -> None:
-        there = self._stat(key)
-        found = None if there is None else there.version
+        there = self._look_up(key)
+        found = None if there is None else _version(there)
         if found != (None if isinstance(expect, Absent) else expect):
             raise self._conflict(key, expect, found)
 
@@ -319,6 +330,13 @@ class LocalStore(BlockingStore):
     def _list_dir(self, prefix: str) -> Iterator[str]:
         return self._walk(prefix, recurse=False)
 
+    def _has_keys(self, below: str) -> bool:
+        """Tell whether there is a key below a directory that is there."""
+        with suppress(OSError):  # to look for what most nodes have is quicker than to list
+            if stat_module.S_ISREG(os.lstat(f"{self._base}{below}zarr.json").st_mode):
+                return True
+        return next(self._walk(below, recurse=True, is_there=True), None) is not None
+
     def _walk(self, prefix: str, recurse: bool, is_there: bool = False) -> Iterator[str]:  # noqa: C901
         """Yield keys below a prefix, or the names one level below it."""
         pending = [prefix]
@@ -337,10 +355,7 @@ class LocalStore(BlockingStore):
                             child = f"{below}{name}/"
                             if recurse:
                                 pending.append(child)
-                            elif (
-                                next(self._walk(child, recurse=True, is_there=True), None)
-                                is not None
-                            ):
+                            elif self._has_keys(child):
                                 yield name
             except OSError as error:
                 if error.errno not in _MISSING:
