@@ -229,6 +229,15 @@ def test_a_file_that_is_no_zip_is_no_store(tmp_path: Path) -> None:
     assert (tmp_path / "notes.txt").read_text() == "hello"
 
 
+def test_a_slash_behind_a_file_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    for name in ("f", "f/", "f//"):
+        with pytest.raises(zarrstore.StoreURLError, match="is a file"):
+            make_store(f"{tmp_path}/{name}")
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: to read it would wait
+    make_store(tmp_path / "pipe")
+
+
 def test_storage_options_must_fit(tmp_path: Path) -> None:
     assert open_store(tmp_path / "a", storage_options={"durable": True}).durable  # type: ignore[attr-defined]
     with pytest.raises(TypeError, match=r"'anon'.*takes only durable"):

@@ -7,9 +7,11 @@ entry point of the group ``zarrstore.stores``, and an adapter with one of ``zarr
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
@@ -73,6 +75,7 @@ _ALMOST_URL = re.compile(r"\A(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?!//|:)(?P<sla
 _NO_PATH = re.compile(r"\A[^/\\]*://")
 
 
+@functools.cache
 def _load(module: str, name: str) -> Any:
     """Import a backend when it is first asked for."""
     return getattr(importlib.import_module(f"zarrstore.stores.{module}"), name)
@@ -110,11 +113,12 @@ def _open_path(path: str, request: OpenRequest) -> Store:
             f"{path!r} is an N5 container by its name, which is not supported; "
             "give LocalStore(path) for a Zarr directory of that name"
         )
-    if not os.path.isdir(path):
-        if named.lower().endswith(".zip") or _is_zip(named):
+    kind = _kind_of(named or path)
+    if kind != stat.S_IFDIR:
+        if named.lower().endswith(".zip") or (kind == stat.S_IFREG and _is_zip(named)):
             _no_options(request, "a zip file")
             return _open_zip_file(named, request.read_only)
-        if os.path.isfile(named):
+        if kind == stat.S_IFREG:
             raise StoreURLError(
                 f"{named!r} is a file, and no zip file: a store is a directory or a zip file"
             )
@@ -122,6 +126,14 @@ def _open_path(path: str, request: OpenRequest) -> Store:
     _no_options(request, "a local directory", "durable")
     store: Store = _load("local", "LocalStore")(path, read_only=request.read_only, durable=durable)
     return store
+
+
+def _kind_of(path: str) -> int | None:
+    """Return what there is at a path, as ``st_mode`` has it; ``None`` for nothing."""
+    try:
+        return stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return None
 
 
 def _is_zip(path: str) -> bool:
@@ -138,6 +150,8 @@ def _open_zip_file(path: str, read_only: bool) -> Store:
 
 
 def _no_options(request: OpenRequest, kind: str, *allowed: str) -> None:
+    if not request.storage_options:
+        return
     unknown = sorted(set(request.storage_options) - set(allowed))
     if unknown:
         takes = f"takes only {', '.join(allowed)}" if allowed else "takes none"
@@ -319,12 +333,12 @@ def make_store(
     """
     if storage_options is not None and not isinstance(storage_options, Mapping):
         raise TypeError(f"storage_options are a mapping, not {type(storage_options).__name__}")
+    if isinstance(store_like, str):
+        return _parse(store_like, read_only, storage_options or {}).open()
     if isinstance(store_like, os.PathLike) and not hasattr(store_like, "storage_options"):
         store_like = os.fspath(store_like)
         if isinstance(store_like, str):
             return _open_path(store_like, OpenRequest(store_like, read_only, storage_options or {}))
-    if isinstance(store_like, str):
-        return _parse(store_like, read_only, storage_options or {}).open()
     if storage_options:
         raise TypeError(
             "storage_options go with a URL or a path, not with "

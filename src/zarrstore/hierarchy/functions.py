@@ -104,10 +104,11 @@ async def place(
     async def make() -> Store:
         return make_store(store, read_only=mode == "r", storage_options=storage_options)
 
+    is_store = isinstance(store, Store | SyncStore)
     # to tell a directory from a zip file takes a look at the disk
-    looks = not isinstance(store, Store | Mapping | None)
+    looks = not (is_store or store is None or isinstance(store, Mapping))
     made = await (WORKERS.run(make) if looks else make())
-    return Place(made, path, owns_store=not isinstance(store, Store | SyncStore))
+    return Place(made, path, owns_store=not is_store)
 
 
 def _below(path: str, name: str) -> str:
