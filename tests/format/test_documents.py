@@ -9,9 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import zarrstore
-from zarrstore.format.documents import plain_attributes
+from zarrstore.format.documents import (
+    decode,
+    dumps,
+    from_json,
+    parse,
+    plain_attributes,
+    to_json,
+)
 
 ARRAY: dict[str, Any] = {
     "zarr_format": 3,
@@ -145,3 +154,76 @@ def test_what_json_cannot_hold_is_refused_before_anything_is_written(value: Any)
         group.attrs["a"] = loop
     assert data == before
     assert dict(group.attrs) == {}
+
+
+NODE = {name: json.dumps(value) for name, value in ARRAY.items()}
+INLINE = '{"kind": "inline", "must_understand": false, "metadata": {%s}}'
+MEMBERS = {
+    "zarr_format": ["3", "3.0", "true", "2"],
+    "node_type": ['"array"', '"group"', '"other"', "null"],
+    "shape": ["[4]", "[4.0]", "[-1]", "[9223372036854775808]", "[]"],
+    "data_type": ['"float32"', '{"name": "float32"}', '{"name": "float32", "configuration": {}}'],
+    "fill_value": ["0", "0.0", '"NaN"', "NaN", "1e400", "[1, 2]"],
+    "codecs": [
+        '["bytes"]',
+        '[{"name": "bytes", "name": "gzip"}]',
+        '[{"name": "bytes", "must_understand": true}]',
+        '[{"name": "bytes", "more": 1}]',
+    ],
+    "attributes": [
+        "{}",
+        '{"a": "x: \\u003a", "b": {"a:": 1}}',
+        '{"a": NaN}',
+        '{"a": 1, "a": 2}',
+        "3",
+    ],
+    "dimension_names": ["null", '["x"]', "[null]", "[1]"],
+    "storage_transformers": ["[]", '["x"]'],
+    "extra": ["{}", '{"must_understand": false}'],
+    "consolidated_metadata": ["null", "3", INLINE % "", INLINE % '"a": 1, "a": 2'],
+    "mine": ['{"must_understand": false, "b": 1}', "1"],
+}
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(MEMBERS)), st.integers(0, 4), max_size=3),
+    st.sets(st.sampled_from(sorted(NODE)), max_size=1),
+    st.lists(st.sampled_from(sorted(NODE)), max_size=1),
+)
+@example({"node_type": 1}, set(NODE) - {"zarr_format", "node_type"}, [])
+@example({"node_type": 1, "consolidated_metadata": 2}, set(NODE) - {"zarr_format", "node_type"}, [])
+def test_documents_read_in_one_go_are_as_those_that_are_checked_bit_by_bit(
+    changes: dict[str, int], left_out: set[str], twice: list[str]
+) -> None:
+    there = {name: text for name, text in NODE.items() if name not in left_out}
+    there |= {name: MEMBERS[name][number % len(MEMBERS[name])] for name, number in changes.items()}
+    members = [*there.items(), *((name, NODE[name]) for name in twice)]
+    data = ("{" + ", ".join(f'"{name}": {text}' for name, text in members) + "}").encode()
+
+    def outcome(*, is_one_go: bool) -> object:
+        try:
+            if is_one_go:
+                return to_json(decode(data, "zarr.json", "here"))
+            return to_json(from_json(parse(data, "zarr.json", "here"), "zarr.json", "here"))
+        except zarrstore.MetadataError as error:
+            return str(error)
+
+    one_go, bit_by_bit = outcome(is_one_go=True), outcome(is_one_go=False)
+    if "stands twice" in str(bit_by_bit) and "stands twice" in str(one_go):
+        return  # one that is within what is consolidated is found as soon as that is used
+    assert repr(one_go) == repr(bit_by_bit)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab:", max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+@example({"a": [math.nan, -math.inf, None, {}, [], 2**200, "\x7f\u2028", 1e22, -0.0]})
+def test_what_is_written_reads_as_it_was(value: Any) -> None:
+    text = dumps({"value": value}).decode()
+    assert repr(json.loads(text)) == repr({"value": value})
+    assert text.startswith('{\n  "value": ')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,48 @@ def test_a_member_that_is_not_valid_does_not_hide_the_others() -> None:
     with pytest.raises(zarrstore.MetadataError):
         group.members()
     assert "a (cannot be opened" in group.tree()
+
+
+@pytest.mark.parametrize("count", [2, 400])
+def test_a_name_that_stands_twice(count: int) -> None:
+    node = '{"zarr_format": 3, "node_type": "group", "attributes": {"a:b": "c:d"}}'
+    names = [f"n{number}" for number in range(count)]
+
+    def data(members: list[str], node: str = node) -> dict[str, Any]:
+        inside = ", ".join(f'"{name}": {node}' for name in members)
+        document = (
+            '{"zarr_format": 3, "node_type": "group", "consolidated_metadata": '
+            f'{{"kind": "inline", "must_understand": false, "metadata": {{{inside}}}}}}}'
+        )
+        return {"zarr.json": document.encode()}
+
+    assert len(zarrstore.open_consolidated(data(names))) == count
+    for wrong in (data([*names, "n0"]), data(names, node.replace("{", '{"zarr_format": 3, ', 1))):
+        with pytest.raises(zarrstore.MetadataError, match="stands twice"):
+            zarrstore.open_consolidated(wrong)
+        group = zarrstore.open_group(wrong)
+        before = dict(wrong)
+        with pytest.raises(zarrstore.MetadataError, match="stands twice"):
+            group.attrs["x"] = 1
+        assert wrong == before
+
+
+def test_members_that_are_not_known_here() -> None:
+    data: dict[str, Any] = {}
+    filled(data, 3)
+    zarrstore.consolidate_metadata(data)
+    document = json.loads(bytes(data["zarr.json"]))
+    inside = document["consolidated_metadata"]
+    inside["metadata"]["a"]["mine"] = {"must_understand": False}
+    inside["metadata"]["Z"]["attributes"]["x"] = math.nan
+    inside["other"] = 1
+    data["zarr.json"] = json.dumps(document).encode()
+    group = zarrstore.open_consolidated(data)
+    assert paths(group) == ALL
+    assert group["a"].metadata.extra == {"mine": {"must_understand": False}}
+    assert math.isnan(group["Z"].attrs["x"])
+    zarrstore.open_group(data).attrs["of"] = "again"
+    assert json.loads(bytes(data["zarr.json"]))["consolidated_metadata"]["other"] == 1
 
 
 def test_a_node_that_is_not_valid_is_not_consolidated() -> None:

@@ -76,7 +76,7 @@ def compile_spec(document: ArrayDocument | ArrayDocumentV2) -> ArraySpec:
         If a member is not valid, or is an extension that is not known here.
     """
     try:
-        kind = msgspec.msgpack.encode(_kind(document))
+        kind = _packed(_kind(document))
     except (OverflowError, TypeError):  # a number that takes more than 64 bits
         return _compiled(document)
     spec = _specs.get(kind)
@@ -88,6 +88,7 @@ def compile_spec(document: ArrayDocument | ArrayDocumentV2) -> ArraySpec:
 
 
 _KEPT = 256
+_packed = msgspec.msgpack.Encoder().encode
 _specs: dict[bytes, ArraySpec] = {}
 
 

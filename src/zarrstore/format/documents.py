@@ -6,8 +6,8 @@ Follows https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#metadata.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,7 +23,11 @@ __all__ = [
     "Extension",
     "GroupDocument",
     "Length",
+    "Named",
+    "Shape",
+    "as_stored",
     "decode",
+    "decode_consolidated",
     "dumps",
     "encode",
     "extension",
@@ -38,6 +42,7 @@ METADATA_KEY = "zarr.json"
 MAX_DIMENSIONS = 64
 
 Length = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Shape = Annotated[tuple[Length, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
 
 
 class Extension(
@@ -50,7 +55,7 @@ class Extension(
     must_understand: bool = True
 
 
-Named = str | Extension
+Named: TypeAlias = str | Extension
 
 
 class ArrayDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -58,7 +63,7 @@ class ArrayDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     zarr_format: Literal[3]
     node_type: Literal["array"]
-    shape: Annotated[tuple[Length, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
+    shape: Shape
     data_type: Named
     chunk_grid: Named
     chunk_key_encoding: Named
@@ -77,12 +82,14 @@ class GroupDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
     zarr_format: Literal[3]
     node_type: Literal["group"]
     attributes: dict[str, Any] = {}
+    consolidated_metadata: msgspec.Raw | None = None
+    """The JSON of what is known here of the nodes below it, as it is stored."""
     extra: dict[str, Any] = {}
     """Members that are not understood and need not be; kept as they are."""
 
 
 Document = ArrayDocument | GroupDocument
-T = TypeVar("T", ArrayDocument, GroupDocument)
+S = TypeVar("S")
 
 _KNOWN = {
     "array": frozenset(ArrayDocument.__struct_fields__) - {"extra"},
@@ -110,7 +117,95 @@ def decode(data: Buffer, key: str, store: str) -> Document:
     MetadataError
         If it is not JSON, or not a valid document; the message has the path of the field.
     """
-    return from_json(parse(data, key, store), key, store)
+    stored = _quickly(_stored, data)
+    if stored is None:
+        return from_json(parse(data, key, store), key, store)
+    return _document_of(stored)
+
+
+def decode_consolidated(data: Buffer) -> dict[str, Document] | None:
+    """Read the documents of all nodes below a group, by their paths.
+
+    ``None`` if one of them cannot be read so: then each may be tried by `from_json`.
+    """
+    found = _quickly(_stored_below, data)
+    if found is None:
+        return None
+    return {path: _document_of(stored) for path, stored in found.metadata.items()}
+
+
+class _Stored(msgspec.Struct, tag_field="node_type", forbid_unknown_fields=True):
+    """A document as it is stored, with those members only that are there."""
+
+    zarr_format: Literal[3]
+    attributes: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _StoredArray(_Stored, tag="array", kw_only=True):
+    shape: Shape
+    data_type: Named
+    chunk_grid: Named
+    chunk_key_encoding: Named
+    fill_value: Any
+    codecs: tuple[Named, ...]
+    dimension_names: tuple[str | None, ...] | msgspec.UnsetType | None = msgspec.UNSET
+    storage_transformers: tuple[Named, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _StoredGroup(_Stored, tag="group"):
+    consolidated_metadata: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _StoredBelow(msgspec.Struct, forbid_unknown_fields=True):
+    """The ``consolidated_metadata`` of a group."""
+
+    kind: Literal["inline"]
+    metadata: dict[str, _StoredArray | _StoredGroup]
+    must_understand: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+_stored: Callable[[Buffer], _StoredArray | _StoredGroup]
+_stored = msgspec.json.Decoder(_StoredArray | _StoredGroup).decode
+_stored_below = msgspec.json.Decoder(_StoredBelow).decode
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def _quickly(decode: Callable[[Buffer], S], data: Buffer) -> S | None:
+    """Decode what is as most are, in one go; ``None`` if it is not, or not valid."""
+    try:
+        found = decode(data)
+    except _FAULTS:
+        return None
+    return found if _has_all_names(found, data) else None
+
+
+def _document_of(stored: _StoredArray | _StoredGroup) -> Document:
+    attributes = {} if stored.attributes is msgspec.UNSET else stored.attributes
+    if isinstance(stored, _StoredGroup):
+        below = stored.consolidated_metadata
+        return GroupDocument(
+            zarr_format=3,
+            node_type="group",
+            attributes=attributes,
+            consolidated_metadata=None if below is msgspec.UNSET else below,
+        )
+    names = stored.dimension_names
+    transformers = stored.storage_transformers
+    return ArrayDocument(
+        zarr_format=3,
+        node_type="array",
+        shape=stored.shape,
+        data_type=stored.data_type,
+        chunk_grid=stored.chunk_grid,
+        chunk_key_encoding=stored.chunk_key_encoding,
+        fill_value=stored.fill_value,
+        codecs=stored.codecs,
+        attributes=attributes,
+        dimension_names=None if names is msgspec.UNSET else names,
+        storage_transformers=() if transformers is msgspec.UNSET else transformers,
+    )
 
 
 def from_json(raw: Any, key: str, store: str) -> Document:
@@ -131,8 +226,6 @@ def _document(raw: Any) -> Document:
             f"{raw.get('zarr_format')!r} and {node_type!r}"
         )
     unknown = raw.keys() - _KNOWN[node_type]
-    if not unknown:
-        return msgspec.convert(raw, _CLASSES[node_type])
     known = {name: value for name, value in raw.items() if name not in unknown}
     extra = {name: value for name, value in raw.items() if name in unknown}
     for name, value in extra.items():
@@ -140,7 +233,11 @@ def _document(raw: Any) -> Document:
             isinstance(value, dict) and value.get("must_understand") is False
         ):
             raise MetadataError(f"{name}: a member that is not known here must be understood")
-    return msgspec.convert({**known, "extra": extra}, _CLASSES[node_type])
+    below = known.pop("consolidated_metadata", msgspec.UNSET)
+    document = msgspec.convert({**known, "extra": extra}, _CLASSES[node_type])
+    if isinstance(document, GroupDocument) and below is not msgspec.UNSET:
+        document.consolidated_metadata = as_stored(below)
+    return document
 
 
 def parse(data: Buffer, key: str, store: str) -> Any:
@@ -154,17 +251,55 @@ def parse(data: Buffer, key: str, store: str) -> Any:
         If it is not JSON, or a name stands twice in an object.
     """
     try:
+        return _parsed(data)
+    except MetadataError as error:
+        raise invalid(key, store, 3 if key.endswith(METADATA_KEY) else 2, error) from error
+
+
+def _parsed(data: Buffer) -> Any:
+    try:
         try:
-            raw = msgspec.json.decode(data)
+            raw = _decode(data)
         except msgspec.DecodeError as error:
             return _parse_slowly(data, error)
-        # a name that stood twice is gone, and so is the colon behind it
-        same = b"\\u003" not in bytes(data) and (
-            msgspec.json.encode(raw).count(b":") == bytes(data).count(b":")
-        )
-        return raw if same else _parse_slowly(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MetadataError) as error:
-        raise invalid(key, store, 3 if key.endswith(METADATA_KEY) else 2, error) from error
+        return raw if _has_all_names(raw, data) else _parse_slowly(data)
+    except _FAULTS as error:
+        raise MetadataError(str(error)) from error
+
+
+def _has_all_names(found: Any, data: Buffer) -> bool:
+    """Tell whether what was decoded has all the names that stand in the text, each once.
+
+    ``False`` if it cannot be told. A name that stood twice is gone, and so is the colon behind it.
+    """
+    if memoryview(data).nbytes > _PIECE:
+        return _has_all_of_many(found, data)
+    text = bytes(data)
+    if b"\\" in text and b"\\u003" in text:  # perhaps a colon
+        return False
+    return _encode(found).count(b":") == text.count(b":")
+
+
+def _has_all_of_many(found: Any, data: Buffer) -> bool:
+    """Do the same for a long text, without another copy of it."""
+    if _count(data, "\\") and b"\\u003" in bytes(data):
+        return False
+    within = 0
+    if isinstance(found, _StoredGroup) and found.consolidated_metadata is not msgspec.UNSET:
+        within = _count(found.consolidated_metadata, ":")
+        found = msgspec.structs.replace(found, consolidated_metadata=msgspec.Raw(b"0"))
+    return within + _count(_encode(found), ":") == _count(data, ":")
+
+
+def _count(text: Buffer, character: str) -> int:
+    view = memoryview(text)
+    pieces = (view[start : start + _PIECE] for start in range(0, view.nbytes, _PIECE))
+    wanted = ord(character)
+    return sum([int(np.count_nonzero(np.frombuffer(each, "u1") == wanted)) for each in pieces])
+
+
+_PIECE = 2**16
+"""Bytes from which numpy counts faster, and few enough to be near the processor."""
 
 
 def _parse_slowly(data: Buffer, refused: msgspec.DecodeError | None = None) -> Any:
@@ -205,9 +340,18 @@ def encode(document: Document) -> bytes:
 
 def to_json(document: Document) -> dict[str, Any]:
     """Return a metadata document as values of JSON."""
+    below = None
+    if isinstance(document, GroupDocument) and document.consolidated_metadata is not None:
+        below = document.consolidated_metadata
+        document = msgspec.structs.replace(document, consolidated_metadata=None)
     raw: dict[str, Any] = msgspec.to_builtins(document)
     extra = raw.pop("extra", {})
     raw.setdefault("attributes", {})
+    if below is not None:
+        try:
+            raw["consolidated_metadata"] = _parsed(below)
+        except MetadataError as error:
+            raise MetadataError(f"consolidated_metadata: {error}") from error
     for codec in raw.get("codecs", ()):
         if isinstance(codec, dict) and codec["name"].startswith("numcodecs."):
             codec.setdefault("configuration", {})  # without, zarr-python refuses it
@@ -216,7 +360,24 @@ def to_json(document: Document) -> dict[str, Any]:
 
 def dumps(value: Any) -> bytes:
     """Return values of JSON as indented text."""
-    return json.dumps(value, indent=2, ensure_ascii=False).encode()
+    text = _compact(value)
+    try:
+        return msgspec.json.format(text, indent=2)
+    except msgspec.DecodeError:  # it has a number that JSON has not
+        return json.dumps(value, indent=2, ensure_ascii=False).encode()
+
+
+def as_stored(value: Any) -> msgspec.Raw:
+    """Return values of JSON as they stand in a document that was read."""
+    return msgspec.Raw(_compact(value))
+
+
+def _compact(value: Any) -> bytes:
+    text = _encode(value)
+    if b"null" not in text:
+        return text
+    # perhaps for a number that is none, which is to be written as zarr-python writes it
+    return json.dumps(value, ensure_ascii=False).encode()
 
 
 def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,7 +395,7 @@ def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     >>> plain_attributes({"range": (0, np.int16(3)), "scale": np.float32(0.5)})
     {'range': [0, 3], 'scale': 0.5}
     """
-    if not isinstance(attributes, Mapping):
+    if not isinstance(attributes, dict | Mapping):
         raise TypeError(f"attributes are a mapping, not {type(attributes).__name__}")
     try:
         plain: dict[str, Any] = _plain(attributes, "attributes")
@@ -253,7 +414,7 @@ def _plain(value: Any, place: str) -> Any:
         return str(value)
     if isinstance(value, list | tuple):
         return [_plain(item, f"{place}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         for name in value:
             if not isinstance(name, str):
                 raise TypeError(f"{place}: the name {name!r} must be a str, as in JSON")

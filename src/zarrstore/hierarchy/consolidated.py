@@ -7,12 +7,21 @@ Written and read as zarr-python does: within ``zarr.json`` in Zarr v3
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
 
 from zarrstore.abc import Store
 from zarrstore.errors import MetadataError
-from zarrstore.format.documents import GroupDocument, invalid, parse
+from zarrstore.format.documents import (
+    METADATA_KEY,
+    GroupDocument,
+    as_stored,
+    decode_consolidated,
+    invalid,
+    parse,
+)
 from zarrstore.format.documents_v2 import ATTRIBUTES_KEY
 from zarrstore.hierarchy.formats import (
     CONSOLIDATED_KEY,
@@ -24,11 +33,14 @@ from zarrstore.hierarchy.formats import (
     format_of,
 )
 from zarrstore.keys import is_key, join
+from zarrstore.operations import Buffer
 from zarrstore.redaction import join_url
 
 __all__ = ["Snapshot", "consolidated_v2", "consolidated_v3", "read_snapshot", "without_snapshot"]
 
 _MEMBER = "consolidated_metadata"
+
+Node: TypeAlias = AnyDocument | dict[str, Any]
 
 
 class Snapshot:
@@ -39,14 +51,15 @@ class Snapshot:
     base : str
         The path of the group.
     nodes : mapping
-        By path below the group, the JSON of each node by names of keys: see `NodeFormat.files`.
+        By path below the group, the document of each node, or its JSON by names of keys: see
+        `NodeFormat.files`.
     node_format : NodeFormat
     store : str
         The URL of the store, for messages.
     """
 
     def __init__(
-        self, base: str, nodes: Mapping[str, Mapping[str, Any]], node_format: NodeFormat, store: str
+        self, base: str, nodes: dict[str, Node], node_format: NodeFormat, store: str
     ) -> None:
         self.is_stale = False
         """Whether something below the group was changed through it since."""
@@ -54,7 +67,6 @@ class Snapshot:
         self._nodes = nodes
         self._format = node_format
         self._store = store
-        self._documents: dict[str, AnyDocument] = {}
         self._below: dict[str, list[str]] = {}
         for path in sorted(nodes):
             parent, _, name = path.rpartition("/")
@@ -68,15 +80,24 @@ class Snapshot:
         MetadataError
             If it is not valid.
         """
-        document = self._documents.get(path)
-        if document is None:
-            found = self._nodes.get(self._relative(path))
-            if found is None:
-                return None
-            document = self._format.document(found, path, self._store)
-            if document is not None:
-                self._documents[path] = document
+        relative = self._relative(path)
+        found = self._nodes.get(relative)
+        if not isinstance(found, dict):
+            return found
+        document = self._format.document(found, path, self._store)
+        if document is not None:
+            self._nodes[relative] = document
         return document
+
+    def documents(self, paths: Sequence[str]) -> list[AnyDocument | MetadataError | None]:
+        """Return what `document` does for each path; for what is not valid, the error."""
+        found: list[AnyDocument | MetadataError | None] = []
+        for path in paths:
+            try:
+                found.append(self.document(path))
+            except MetadataError as error:
+                found.append(error)
+        return found
 
     def has(self, path: str) -> bool:
         """Tell whether there is a node at a path in the store."""
@@ -101,8 +122,8 @@ async def read_snapshot(
         If it is not valid, or is ``required`` and not there.
     """
     if isinstance(document, GroupDocument):
-        key = join(path, "zarr.json")
-        found = document.extra.get(_MEMBER)
+        key = join(path, METADATA_KEY)
+        found = document.consolidated_metadata
         nodes = None if found is None else _nodes_v3(found, key, store.url)
     else:
         key = join(path, CONSOLIDATED_KEY)
@@ -120,7 +141,15 @@ async def read_snapshot(
     return None
 
 
-def _nodes_v3(found: Any, key: str, store: str) -> dict[str, dict[str, Any]]:
+def _nodes_v3(data: Buffer, key: str, store: str) -> dict[str, Node] | None:
+    documents = decode_consolidated(data)
+    if documents is not None:
+        for path in documents:
+            _check_path(path, key, store)
+        return dict(documents)
+    found = parse(data, key, store)
+    if found is None:
+        return None
     if not isinstance(found, dict) or found.get("kind") != "inline":
         raise _not_valid(key, store, f"{_MEMBER}.kind must be 'inline'")
     nodes = found.get("metadata")
@@ -131,7 +160,7 @@ def _nodes_v3(found: Any, key: str, store: str) -> dict[str, dict[str, Any]]:
     return {path: {V3.names[0]: raw} for path, raw in nodes.items()}
 
 
-def _nodes_v2(found: Any, key: str, store: str) -> dict[str, dict[str, Any]]:
+def _nodes_v2(found: Any, key: str, store: str) -> dict[str, Node]:
     nodes: dict[str, dict[str, Any]] = {}
     entries = found.get("metadata") if isinstance(found, dict) else None
     if not isinstance(entries, dict) or found.get("zarr_consolidated_format") != 1:
@@ -177,7 +206,8 @@ def consolidated_v3(document: GroupDocument, nodes: Mapping[str, AnyDocument]) -
         zarr_format=3,
         node_type="group",
         attributes=document.attributes,
-        extra={**document.extra, _MEMBER: _inline(metadata)},
+        consolidated_metadata=as_stored(_inline(metadata)),
+        extra=document.extra,
     )
 
 
@@ -196,9 +226,6 @@ def consolidated_v2(document: AnyGroupDocument, nodes: Mapping[str, AnyDocument]
 
 def without_snapshot(document: AnyDocument) -> AnyDocument:
     """Return a document without what is consolidated in it."""
-    if isinstance(document, GroupDocument) and _MEMBER in document.extra:
-        extra = {name: value for name, value in document.extra.items() if name != _MEMBER}
-        return GroupDocument(
-            zarr_format=3, node_type="group", attributes=document.attributes, extra=extra
-        )
+    if isinstance(document, GroupDocument) and document.consolidated_metadata is not None:
+        return msgspec.structs.replace(document, consolidated_metadata=None)
     return document

@@ -13,6 +13,7 @@ from zarrstore.format.documents import (
     ArrayDocument,
     Document,
     GroupDocument,
+    decode,
     dumps,
     from_json,
     parse,
@@ -133,6 +134,10 @@ class _FormatV3(NodeFormat):
             return None
         return from_json(found[METADATA_KEY], join(path, METADATA_KEY), store)
 
+    def decode(self, values: Sequence[Buffer | None], path: str, store: str) -> Document | None:
+        (data,) = values
+        return None if data is None else decode(data, join(path, METADATA_KEY), store)
+
     def files(self, document: Document) -> dict[str, dict[str, Any]]:
         return {METADATA_KEY: to_json(document)}
 
@@ -206,6 +211,7 @@ async def read_documents(
     store: Store, paths: Sequence[str], zarr_format: int | None = None
 ) -> list[AnyDocument | MetadataError | None]:
     """Return what `read_document` does for each path; for what is not valid, the error."""
+    url = store.url
     found: list[AnyDocument | MetadataError | None] = [None] * len(paths)
     for each in _formats(zarr_format):
         missing = [index for index, document in enumerate(found) if document is None]
@@ -217,7 +223,7 @@ async def read_documents(
         for at, index in enumerate(missing):
             try:
                 parts = values[at * size : (at + 1) * size]
-                found[index] = each.decode(parts, paths[index], store.url)
+                found[index] = each.decode(parts, paths[index], url)
             except MetadataError as error:
                 found[index] = error
     return found

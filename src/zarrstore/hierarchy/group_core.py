@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -139,6 +139,8 @@ class GroupCore(NodeCore):
         """
         if max_depth is not None and max_depth < 0:
             raise ValueError(f"max_depth must be None, or 0 or more, not {max_depth!r}")
+        if max_depth == 0:
+            return [(name, _raised(node)) for name, node in await self._members_or_errors()]
         return [(name, _raised(node)) for _, name, node in await self._walk(max_depth)]
 
     async def count(self, max_depth: int | None = 0) -> int:
@@ -155,45 +157,45 @@ class GroupCore(NodeCore):
 
     async def _walk(self, max_depth: int | None) -> list[tuple[int, str, NodeOrError]]:
         """Return depth, path below this group, and node: one level after the other is read."""
-        levels: list[dict[str, NodeOrError]] = []
+        found: dict[str, list[tuple[str, NodeOrError]]] = {}
         groups: dict[str, GroupCore] = {"": self}
-        while groups and (max_depth is None or len(levels) <= max_depth):
-            below = await map_bounded(GroupCore._members_or_errors, list(groups.values()))
-            level = {
+        depth = 0
+        while groups and (max_depth is None or depth <= max_depth):
+            level = await map_bounded(GroupCore._members_or_errors, list(groups.values()))
+            below = dict(zip(groups, level, strict=True))
+            groups = {
                 join(path, name): node
-                for path, members in zip(groups, below, strict=True)
+                for path, members in below.items()
                 for name, node in members
+                if isinstance(node, GroupCore)
             }
-            levels.append(level)
-            groups = {path: node for path, node in level.items() if isinstance(node, GroupCore)}
-        found = [
-            (depth, path, node)
-            for depth, level in enumerate(levels)
-            for path, node in level.items()
-        ]
-        return sorted(found, key=lambda item: item[1].split("/"))
+            found.update(below)
+            depth += 1
+        return list(_in_order(found))
 
     async def _members_or_errors(self) -> list[tuple[str, NodeOrError]]:
+        """Return the nodes one level below with their names, sorted."""
         snapshot = self.consolidated
-        documents: list[AnyDocument | MetadataError | None]
+        names = snapshot.names(self.path) if snapshot is not None else await self._names_below()
+        paths = [join(self.path, name) for name in names]
         if snapshot is not None:
-            names = snapshot.names(self.path)
-            paths = [join(self.path, name) for name in names]
-            documents = [_or_error(snapshot.document, path) for path in paths]
+            documents = snapshot.documents(paths)
         else:
-            names = await self._names_below()
-            paths = [join(self.path, name) for name in names]
             documents = await read_documents(self.store, paths, self.format.version)
-        return [
-            (
-                name,
-                document
-                if isinstance(document, MetadataError)
-                else _or_error(node_of, self.store, path, document, snapshot),
-            )
-            for name, path, document in zip(names, paths, documents, strict=True)
-            if document is not None
-        ]
+        members: list[tuple[str, NodeOrError]] = []
+        for name, path, document in zip(names, paths, documents, strict=True):
+            if document is None:
+                continue
+            node: NodeOrError
+            if isinstance(document, MetadataError):
+                node = document
+            else:
+                try:
+                    node = node_of(self.store, path, document, snapshot)
+                except MetadataError as error:
+                    node = error
+            members.append((name, node))
+        return members
 
     async def delete(self, name: str) -> bool:
         """Delete a node and everything below it; tell whether it was there."""
@@ -301,11 +303,21 @@ class GroupCore(NodeCore):
 NodeOrError: TypeAlias = ArrayCore | GroupCore | MetadataError
 
 
-def _or_error(function: Any, *args: Any) -> Any:
-    try:
-        return function(*args)
-    except MetadataError as error:
-        return error
+def _in_order(
+    below: Mapping[str, list[tuple[str, NodeOrError]]],
+) -> Iterator[tuple[int, str, NodeOrError]]:
+    """Yield depth, path and node, each before those below it, from the members of each group."""
+    levels = [("", iter(below[""]))] if below else []
+    while levels:
+        parent, members = levels[-1]
+        for name, node in members:
+            path = join(parent, name)
+            yield len(levels) - 1, path, node
+            if path in below:
+                levels.append((path, iter(below[path])))
+                break
+        else:
+            levels.pop()
 
 
 def _raised(node: NodeOrError) -> ArrayCore | GroupCore:
