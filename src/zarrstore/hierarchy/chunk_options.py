@@ -82,6 +82,8 @@ def _integer(item: Any) -> int:
 
 def _is_sequence(value: Any) -> bool:
     """Tell a sequence of lengths from one length, which numpy may hold in an array."""
+    if isinstance(value, tuple | list | int):
+        return not isinstance(value, int)
     return (
         isinstance(value, Iterable)
         and not isinstance(value, str | bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from zarrstore.abc import Capability, Store
@@ -102,14 +103,15 @@ class NewNode:
         if not self._overwrite:
             # writing a v3 document finds out by itself whether there is one
             looked_for = [V2] if format is V3 and self._can_race else FORMATS
-            if any(await map_bounded(self._has, looked_for)):
+            if await self._has_one_of([name for each in looked_for for name in each.node_names]):
                 raise self._exists()
         return format
 
-    async def _has(self, format: NodeFormat) -> bool:
-        return await format.exists(self._store, self._path)
+    async def _has_one_of(self, names: list[str]) -> bool:
+        keys = [join(self._path, name) for name in names]
+        return any(await map_bounded(self._store.exists, keys))
 
-    @property
+    @functools.cached_property
     def _can_race(self) -> bool:
         """Whether writing finds out by itself that there is a node already."""
         return Capability.CREATE_EXCLUSIVE in self._store.capabilities

@@ -14,7 +14,7 @@ from zarrstore.format.chunk_grids import RegularGrid
 from zarrstore.format.codecs.base import ChunkSpec
 from zarrstore.format.data_types.base import DataType
 from zarrstore.format.data_types.registry import data_type_for
-from zarrstore.format.documents import ArrayDocument, Extension, plain_attributes
+from zarrstore.format.documents import ArrayDocument, Extension, Named, plain_attributes
 from zarrstore.hierarchy.chunk_options import Layout, is_auto, layout_of, lengths_of
 from zarrstore.hierarchy.codec_options import codecs_v3
 
@@ -127,7 +127,7 @@ def config_of(options: ArrayOptions) -> Config:
     """
     given = options.get("config")
     if given is None:
-        given = {}
+        return Config(bool(options.get("write_empty_chunks")))
     if not isinstance(given, Mapping):
         raise TypeError(f"config is a mapping, not {type(given).__name__}")
     unknown = sorted(set(given) - {"order", "write_empty_chunks"})
@@ -165,10 +165,10 @@ def dtype_of(options: ArrayOptions) -> Any:
 
 def check_names(options: ArrayOptions) -> None:
     """Raise `TypeError` if there is an option that is unknown."""
-    unknown = sorted(set(options) - _NAMES)
+    unknown = options.keys() - _NAMES
     if unknown:
         raise TypeError(
-            f"unknown options {', '.join(unknown)}; known are {', '.join(sorted(_NAMES))}"
+            f"unknown options {', '.join(sorted(unknown))}; known are {', '.join(sorted(_NAMES))}"
         )
     order = options.get("order")
     if order not in ("C", "F", None):
@@ -212,7 +212,7 @@ def document_v3(options: ArrayOptions) -> ArrayDocument:
         zarr_format=3,
         node_type="array",
         shape=shape,
-        data_type=convert(data_type.to_metadata(), str | Extension),
+        data_type=_data_type(data_type),
         chunk_grid=_chunk_grid(layout),
         chunk_key_encoding=_chunk_keys(options.get("chunk_key_encoding")),
         fill_value=data_type.encode_fill_value(fill_value),
@@ -233,6 +233,11 @@ def fill_value_of(options: ArrayOptions, data_type: DataType) -> Any:
     return data_type.default_fill_value() if given is None else data_type.cast_fill_value(given)
 
 
+def _data_type(data_type: DataType) -> Named:
+    metadata = data_type.to_metadata()
+    return metadata if isinstance(metadata, str) else convert(metadata, Extension)
+
+
 def _chunk_grid(layout: Layout) -> Extension:
     grid = layout.grid
     if isinstance(grid, RegularGrid):
@@ -241,8 +246,9 @@ def _chunk_grid(layout: Layout) -> Extension:
 
 
 def _chunk_keys(given: Any) -> Extension:
-    document = named("chunk_key_encoding", "default" if given is None else given)
-    keys = chunk_keys(document)
+    if given is None:
+        return Extension(name="default", configuration={"separator": "/"})
+    keys = chunk_keys(named("chunk_key_encoding", given))
     return Extension(name=keys.name, configuration={"separator": keys.separator})
 
 

@@ -103,8 +103,17 @@ def data_type_for(given: Any) -> DataType:
     ...                "configuration": {"unit": "s", "scale_factor": 10}}).dtype
     dtype('<m8[10s]')
     """
-    if isinstance(given, DataType):
-        return given
+    if isinstance(given, str):
+        return _of_text(given)
+    return given if isinstance(given, DataType) else _of_object(given)
+
+
+@functools.lru_cache
+def _of_text(given: str) -> DataType:
+    return _of_object(given)
+
+
+def _of_object(given: Any) -> DataType:
     if callable(getattr(given, "to_native_dtype", None)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a data type has no specification
