@@ -23,6 +23,7 @@ FLOORS = [
         "fan_out",
         "listing",
         "operations",
+        "requests",
         "readable",
         "writable",
         "listable",

@@ -106,6 +106,8 @@ def resolve(request: ByteRequest, size: int) -> tuple[int, int]:
     Always ``0 <= start <= stop <= size``.
     """
     if isinstance(request, RangeByteRequest):
+        if request.end <= size:
+            return request.start, request.end
         start, stop = request.start, request.end
     elif isinstance(request, OffsetByteRequest):
         start, stop = request.offset, size

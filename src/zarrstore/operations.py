@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, Flag, auto
 from types import CoroutineType
-from typing import Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ReadOnlyError, UnsupportedOperationError
@@ -29,9 +29,12 @@ __all__ = [
     "Capability",
     "MaybeAwaitable",
     "Operations",
+    "Receive",
     "Request",
     "Stat",
+    "Then",
     "Version",
+    "Versioned",
     "operation",
 ]
 
@@ -119,6 +122,23 @@ class Stat:
     """``None`` if the backend has none."""
     modified: datetime | None = None
     """The time of the last write, aware, or ``None`` if the backend keeps none."""
+
+
+Receive: TypeAlias = Callable[[int, Buffer | None], object]
+"""Called with the position of a key and its value, or ``None``."""
+
+Then: TypeAlias = Callable[[list[Buffer], int], Iterable[ByteRequest]]
+"""Called with parts of a value and its size in bytes; returns what else to read of it."""
+
+
+class Versioned(NamedTuple):
+    """Parts of one state of a value."""
+
+    parts: list[Buffer]
+    size: int
+    """Of the whole value, in bytes."""
+    version: Version | None
+    """``None`` if the store has none."""
 
 
 def operation(

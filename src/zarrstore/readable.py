@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from zarrstore.byte_range import (
-    ByteRequest,
-    RangeByteRequest,
-    coalesce,
-    is_byte_request,
-    resolve,
-)
-from zarrstore.errors import KeyNotFoundError
+from zarrstore.byte_range import ByteRequest, RangeByteRequest, coalesce
+from zarrstore.errors import ConflictError, KeyNotFoundError
 from zarrstore.fan_out import Pace, each_bounded, map_bounded
 from zarrstore.keys import check_key
 from zarrstore.operations import (
@@ -21,16 +15,26 @@ from zarrstore.operations import (
     Capability,
     MaybeAwaitable,
     Operations,
+    Receive,
     Request,
     Stat,
+    Then,
+    Versioned,
     operation,
+)
+from zarrstore.requests import (
+    check_byte_range,
+    checked_ranges,
+    frozen,
+    pair_of,
+    part_of,
+    writable_view,
 )
 from zarrstore.runtime import is_inline
 
 __all__ = ["Readable", "Receive"]
 
-Receive: TypeAlias = Callable[[int, Buffer | None], object]
-"""Called with the position of a key and its value, or ``None``."""
+_ATTEMPTS = 3
 
 
 class Readable(Operations):
@@ -46,6 +50,12 @@ class Readable(Operations):
 
     def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> MaybeAwaitable[Any]:
         """Return a list of parts of one value, or ``None`` if there is no such key."""
+        return NotImplemented
+
+    def _get_versioned(
+        self, key: str, byte_ranges: Sequence[ByteRequest], then: Then | None
+    ) -> MaybeAwaitable[Any]:
+        """Return parts of one state of a value, as a `Versioned`: see `get_versioned`."""
         return NotImplemented
 
     def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> MaybeAwaitable[Any]:
@@ -122,16 +132,16 @@ class Readable(Operations):
         """
         self._reading("get", key)
         if byte_range is None:
-            return _frozen(await self._hook("_get", key))
+            return frozen(await self._hook("_get", key))
         return await self._part(key, byte_range)
 
     async def _part(self, key: str, byte_range: ByteRequest) -> Buffer | None:
-        _check_byte_range(byte_range)
+        check_byte_range(byte_range)
         part = await self._hook("_get_range", key, byte_range)
         if part is not NotImplemented:
-            return _frozen(part)
-        whole = _frozen(await self._hook("_get", key))
-        return None if whole is None else _slice(whole, byte_range)
+            return frozen(part)
+        whole = frozen(await self._hook("_get", key))
+        return None if whole is None else part_of(whole, byte_range)
 
     @operation
     async def get_ranges(self, key: str, byte_ranges: Iterable[ByteRequest]) -> list[Buffer] | None:
@@ -154,15 +164,78 @@ class Readable(Operations):
         [b'o', b'he']
         """
         self._reading("get_ranges", key)
-        requests = list(byte_ranges)
-        for request in requests:
-            _check_byte_range(request)
+        requests = checked_ranges(byte_ranges)
         if not requests:
             return [] if await self._found(key) else None
+        return await self._ranges(key, requests)
+
+    async def _ranges(self, key: str, requests: list[ByteRequest]) -> list[Buffer] | None:
         parts = await self._hook("_get_ranges", key, requests)
         if parts is not NotImplemented:
             return None if parts is None else [bytes(part) for part in parts]
         return await self._coalesced(key, requests)
+
+    @operation
+    async def get_versioned(
+        self, key: str, byte_ranges: Iterable[ByteRequest], then: Then | None = None
+    ) -> Versioned | None:
+        """Return parts of one state of a value, of which the first may tell what else to read.
+
+        Parameters
+        ----------
+        key : str
+        byte_ranges : iterable of RangeByteRequest, OffsetByteRequest or SuffixByteRequest
+        then : callable, optional
+            Given the parts and the size of the value, returns more ranges, whose parts follow.
+            It must not use the store, and is called again if the value was replaced meanwhile.
+
+        Raises
+        ------
+        ConflictError
+            If the value is replaced all the time. A store without versions cannot tell, and may
+            give parts of several states.
+
+        Examples
+        --------
+        >>> from zarrstore.stores.memory import MemoryStore
+        >>> store = MemoryStore({"a": b"3hello"})
+        >>> rest = lambda parts, size: [RangeByteRequest(1, 1 + int(parts[0]))]
+        >>> store.sync.get_versioned("a", [RangeByteRequest(0, 1)], rest).parts
+        [b'3', b'hel']
+        """
+        self._reading("get_versioned", key)
+        requests = checked_ranges(byte_ranges)
+        found: Any = await self._hook("_get_versioned", key, requests, then)
+        if found is NotImplemented:
+            found = await self._versioned(key, requests, then)
+        if found is None:
+            return None
+        parts, size, version = found
+        return Versioned([bytes(part) for part in parts], size, version)
+
+    async def _versioned(
+        self, key: str, requests: list[ByteRequest], then: Then | None
+    ) -> Versioned | None:
+        there = await self._found(key)
+        for _ in range(_ATTEMPTS):
+            if there is None:
+                return None
+            parts = await self._ranges(key, requests) if requests else []
+            if parts is not None and then is not None:
+                more = checked_ranges(then(parts, there.size))
+                read = await self._ranges(key, more) if more else []
+                parts = None if read is None else parts + read
+            before = there
+            if parts is not None and before.version is None:
+                return Versioned(parts, before.size, None)
+            there = await self._found(key)
+            if parts is not None and there is not None and there.version == before.version:
+                return Versioned(parts, before.size, before.version)
+        raise ConflictError(
+            f"{key!r} of {self.url} is replaced all the time; read it as a whole",
+            store=self.url,
+            key=key,
+        )
 
     async def _coalesced(self, key: str, requests: list[ByteRequest]) -> list[Buffer] | None:
         bounded = {i: each for i, each in enumerate(requests) if isinstance(each, RangeByteRequest)}
@@ -219,15 +292,15 @@ class Readable(Operations):
         >>> store.sync.get_many(["b", "missing", ("a", RangeByteRequest(1, 3))])
         [b'1', None, b'el']
         """
-        pairs = [(item, None) if isinstance(item, str) else _pair(item) for item in requests]
+        pairs = [(item, None) if isinstance(item, str) else pair_of(item) for item in requests]
         for key, byte_range in pairs:
             check_key(key)
             if byte_range is not None:
-                _check_byte_range(byte_range)
+                check_byte_range(byte_range)
         self._require(Capability.READ, "get_many", "it cannot be read")
         values = await self._hook("_get_many", pairs)
         if values is not NotImplemented:
-            return [_frozen(value) for value in values]
+            return [frozen(value) for value in values]
         if len(pairs) > 1 and is_inline() and all(byte_range is None for _, byte_range in pairs):
             return await self._many_in_turn([key for key, _ in pairs])
         return await map_bounded(self._one_of_many, pairs)
@@ -243,7 +316,7 @@ class Readable(Operations):
             some = keys[first:stop]
             if await self._hook("_get_each", some, receive) is NotImplemented:
                 for index, key in enumerate(some):
-                    receive(index, _frozen(await self._hook("_get", key)))
+                    receive(index, frozen(await self._hook("_get", key)))
 
         pace = Pace(len(keys))
         spans = pace.spans()
@@ -258,7 +331,7 @@ class Readable(Operations):
     async def _one_of_many(self, request: tuple[str, ByteRequest | None]) -> Buffer | None:
         key, byte_range = request
         if byte_range is None:
-            return _frozen(await self._hook("_get", key))
+            return frozen(await self._hook("_get", key))
         return await self._part(key, byte_range)
 
     @operation
@@ -291,9 +364,9 @@ class Readable(Operations):
         (5, b'hello\\x00\\x00\\x00')
         """
         self._reading("get_into", key)
-        view = _writable_view(buffer)
+        view = writable_view(buffer)
         if byte_range is not None:
-            _check_byte_range(byte_range)
+            check_byte_range(byte_range)
         return await self._into(key, view, byte_range)
 
     async def _into(
@@ -346,7 +419,7 @@ class Readable(Operations):
         checked = map(check_key, keys)
         if await self._hook("_get_each", checked, receive) is NotImplemented:
             for index, key in enumerate(checked):
-                receive(index, _frozen(await self._hook("_get", key)))
+                receive(index, frozen(await self._hook("_get", key)))
 
     @operation
     async def get_each_into(self, keys: Iterable[str], buffers: Iterable[Any]) -> list[int | None]:
@@ -378,7 +451,7 @@ class Readable(Operations):
         """
         self._require(Capability.READ, "get_each_into", "it cannot be read")
         checked = map(check_key, keys)
-        views = map(_writable_view, buffers)
+        views = map(writable_view, buffers)
         sizes: Any = await self._hook("_get_each_into", checked, views)
         if sizes is NotImplemented:
             sizes = [await self._into(*pair) for pair in zip(checked, views, strict=True)]
@@ -421,53 +494,3 @@ class Readable(Operations):
         if stat is None:
             raise KeyNotFoundError(f"no key {key!r} in {self.url}", store=self.url, key=key)
         return stat.size
-
-
-def _frozen(value: Any) -> Buffer | None:
-    """Return what a hook read as something that nobody can change."""
-    if value is None or type(value) is bytes:
-        return value
-    if type(value) is memoryview and value.readonly and value.format == "B" and value.ndim == 1:
-        return value
-    return memoryview(value).tobytes()  # bytes() takes a number, or an array of one, for a length
-
-
-def _check_byte_range(byte_range: object) -> None:
-    if not is_byte_request(byte_range):
-        raise TypeError(
-            "a byte range is a RangeByteRequest, OffsetByteRequest or SuffixByteRequest, "
-            f"not {byte_range!r}"
-        )
-
-
-def _pair(item: object) -> tuple[str, ByteRequest | None]:
-    if isinstance(item, tuple) and len(item) == 2:
-        return item
-    raise TypeError(f"a request is a key or a (key, byte range) pair, not {item!r}")
-
-
-def _slice(value: Buffer, byte_range: ByteRequest) -> Buffer:
-    start, stop = resolve(byte_range, len(value))
-    return value[start:stop]
-
-
-def _writable_view(buffer: Any) -> memoryview:
-    if (
-        type(buffer) is memoryview
-        and buffer.format == "B"
-        and buffer.ndim == 1
-        and buffer.c_contiguous
-        and not buffer.readonly
-    ):
-        return buffer
-    try:
-        view = memoryview(buffer)
-    except (TypeError, ValueError):
-        view = None
-    if view is None or view.readonly or not view.c_contiguous:
-        raise TypeError(
-            "get_into needs a writable, C-contiguous buffer (bytearray, memoryview, numpy "
-            f"array), not {type(buffer).__name__}"
-            + ("" if view is None else " that is read-only or has another memory order")
-        )
-    return view.cast("B") if view.nbytes else memoryview(bytearray())

@@ -15,7 +15,9 @@ from zarrstore.operations import (
     Capability,
     Request,
     Stat,
+    Then,
     Version,
+    Versioned,
 )
 from zarrstore.readable import Receive
 
@@ -106,6 +108,12 @@ class SyncStore(MutableMapping[str, bytes]):
     def get_ranges(self, key: str, byte_ranges: Iterable[ByteRequest]) -> list[Buffer] | None:
         """Return parts of one value, ``None`` if the key is missing: see `Store.get_ranges`."""
         return self._drive(self._store.get_ranges, key, byte_ranges)
+
+    def get_versioned(
+        self, key: str, byte_ranges: Iterable[ByteRequest], then: Then | None = None
+    ) -> Versioned | None:
+        """Return parts of one state of a value: see `Store.get_versioned`."""
+        return self._drive(self._store.get_versioned, key, byte_ranges, then)
 
     def get_many(self, requests: Iterable[Request]) -> list[Buffer | None]:
         """Return many values, ``None`` for each that is missing: see `Store.get_many`."""

@@ -13,6 +13,7 @@ _EVERY: list[tuple[Capability, tuple[Any, ...]]] = [
     (Capability.READ, ("get", "a")),
     (Capability.READ, ("get", "a", RangeByteRequest(0, 1))),
     (Capability.READ, ("get_ranges", "a", [RangeByteRequest(0, 1)])),
+    (Capability.READ, ("get_versioned", "a", [RangeByteRequest(0, 1)])),
     (Capability.READ, ("get_many", ["a"])),
     (Capability.READ, ("get_each", ["a"], print)),
     (Capability.READ, ("get_each_into", ["a"], [bytearray(8)])),

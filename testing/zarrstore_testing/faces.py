@@ -27,9 +27,9 @@ E = TypeVar("E", bound=BaseException)
 LISTINGS = frozenset(("list", "list_prefix", "list_dir"))
 OPERATIONS = LISTINGS | frozenset(
     (
-        "get", "get_ranges", "get_many", "get_each", "get_each_into", "get_into", "exists", "stat",
-        "getsize", "getsize_prefix", "set", "set_if_not_exists", "set_many", "set_each", "delete",
-        "delete_dir", "clear", "is_empty", "close",
+        "get", "get_ranges", "get_many", "get_each", "get_each_into", "get_into", "get_versioned",
+        "exists", "stat", "getsize", "getsize_prefix", "set", "set_if_not_exists", "set_many",
+        "set_each", "delete", "delete_dir", "clear", "is_empty", "close",
     )
 )  # fmt: skip
 

@@ -45,6 +45,7 @@ def _key_calls(face: Face, key: Any) -> list[tuple[Any, ...]]:
         ("get", key, part),
         ("get_ranges", key, [part]),
         ("get_ranges", key, []),
+        ("get_versioned", key, [part]),
         ("get_into", key, bytearray(4)),
         ("exists", key),
         ("stat", key),

@@ -90,7 +90,13 @@ class Recorder(Store):
 
 
 def _recording(name: str):
-    results = {"_get_ranges": [b""], "_get_many": [b"", b""], "_get_into": 0, "_is_empty": True}
+    results = {
+        "_get_ranges": [b""],
+        "_get_versioned": ([b""], 1, "1"),
+        "_get_many": [b"", b""],
+        "_get_into": 0,
+        "_is_empty": True,
+    }
 
     async def hook(self, *args):
         self.asked.append(name)
@@ -117,6 +123,7 @@ CALLS = {
     "_get": lambda s: s.get("a"),
     "_get_range": lambda s: s.get("a", byte_range=RangeByteRequest(0, 1)),
     "_get_ranges": lambda s: s.get_ranges("a", [RangeByteRequest(0, 1)]),
+    "_get_versioned": lambda s: s.get_versioned("a", [RangeByteRequest(0, 1)]),
     "_get_many": lambda s: s.get_many(["a", "b"]),
     "_get_into": lambda s: s.get_into("a", bytearray(1)),
     "_get_each": lambda s: s.get_each(["a"], lambda index, value: None),

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 from zarrstore.errors import AccessDeniedError, BackendError, UnsupportedOperationError
@@ -113,12 +114,13 @@ def read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
     return done
 
 
-def pread(descriptor: int, size: int, offset: int) -> bytes:
-    """Read up to a number of bytes from an offset of a file on."""
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, size, offset)
+def _seek_and_read(descriptor: int, size: int, offset: int) -> bytes:
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.read(descriptor, size)
+
+
+pread: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
+"""Read up to a number of bytes (the second argument) from an offset of a file on (the third)."""
 
 
 def sync_directory(path: str) -> None:

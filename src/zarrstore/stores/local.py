@@ -14,9 +14,9 @@ from typing import Any, Literal, TypeVar
 
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, resolve
-from zarrstore.errors import ZarrStoreError
+from zarrstore.errors import ConflictError, ZarrStoreError
 from zarrstore.keys import join
-from zarrstore.operations import Absent, Buffer
+from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.stores._confined import ConfinedDirectory
 from zarrstore.stores._each_file import (
@@ -132,8 +132,8 @@ class LocalStore(BlockingStore):
                 return None
             raise_backend_error(error, "read", self.url, key)
 
-    def _read_file(self, key: str, read: Callable[[int, int], T]) -> T | None:
-        """Return what a function reads from a value's file, given its descriptor and size."""
+    def _read_file(self, key: str, read: Callable[[int, os.stat_result], T]) -> T | None:
+        """Return what a function reads from a value's file, given its descriptor and status."""
         descriptor = self._open(key)
         if descriptor is None:
             return None
@@ -141,7 +141,7 @@ class LocalStore(BlockingStore):
             there = os.fstat(descriptor)
             if not stat_module.S_ISREG(there.st_mode):
                 return None
-            return read(descriptor, there.st_size)
+            return read(descriptor, there)
         except OSError as error:
             raise_backend_error(error, "read", self.url, key)
         finally:
@@ -155,16 +155,34 @@ class LocalStore(BlockingStore):
         return None if parts is None else parts[0]
 
     def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> list[Buffer] | None:
-        def read(descriptor: int, size: int) -> list[Buffer]:
-            spans = (resolve(byte_range, size) for byte_range in byte_ranges)
-            return [_read(descriptor, start, stop - start) for start, stop in spans]
+        return self._read_file(
+            key, lambda descriptor, there: _read_parts(descriptor, there.st_size, byte_ranges)
+        )
+
+    def _get_versioned(
+        self, key: str, byte_ranges: Sequence[ByteRequest], then: Then | None
+    ) -> Any:
+        def read(descriptor: int, there: os.stat_result) -> Versioned:
+            size = there.st_size
+            parts = _read_parts(descriptor, size, byte_ranges)
+            if then is not None:
+                parts += _read_parts(descriptor, size, then(parts, size))
+            # others may write to the file itself
+            if _state(os.fstat(descriptor)) != _state(there):
+                raise ConflictError(
+                    f"the file of {key!r} in {self.url} is written to while it is read",
+                    store=self.url,
+                    key=key,
+                )
+            return Versioned(parts, size, _version(there))
 
         return self._read_file(key, read)
 
     def _get_into(
         self, key: str, buffer: memoryview, byte_range: ByteRequest | None = None
     ) -> int | None:
-        def read(descriptor: int, size: int) -> int:
+        def read(descriptor: int, there: os.stat_result) -> int:
+            size = there.st_size
             start, stop = (0, size) if byte_range is None else resolve(byte_range, size)
             if stop - start > buffer.nbytes:
                 return stop - start
@@ -366,6 +384,10 @@ def _version(there: os.stat_result) -> Version:
     return f"{there.st_mtime_ns:x}-{there.st_ino:x}-{there.st_size:x}"
 
 
+def _state(there: os.stat_result) -> tuple[int, int]:
+    return there.st_mtime_ns, there.st_size
+
+
 def _read(descriptor: int, offset: int, size: int) -> Buffer:
     data = pread(descriptor, min(size, _ONE_READ), offset) if size else b""
     if len(data) == size:
@@ -377,5 +399,10 @@ def _read(descriptor: int, offset: int, size: int) -> Buffer:
     return memoryview(value)[: len(data) + count].toreadonly()
 
 
-def _read_all(descriptor: int, size: int) -> Buffer:
-    return _read(descriptor, 0, size)
+def _read_all(descriptor: int, there: os.stat_result) -> Buffer:
+    return _read(descriptor, 0, there.st_size)
+
+
+def _read_parts(descriptor: int, size: int, byte_ranges: Iterable[ByteRequest]) -> list[Buffer]:
+    spans = (resolve(byte_range, size) for byte_range in byte_ranges)
+    return [_read(descriptor, start, stop - start) for start, stop in spans]

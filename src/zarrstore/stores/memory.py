@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import NotShareableError
-from zarrstore.operations import Absent
+from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.runtime import CALLER, ForkSafeLock
 
@@ -135,6 +135,24 @@ class MemoryStore(BlockingStore):
             return None
         start, stop = resolve(byte_range, len(value))
         return value[start:stop]
+
+    def _get_versioned(
+        self, key: str, byte_ranges: Sequence[ByteRequest], then: Then | None
+    ) -> Versioned | None:
+        with self._data.lock:
+            value, stat = self._get(key), self._stat(key)
+        if value is None or stat is None:
+            return None
+        size = len(value)
+        parts: list[Buffer] = []
+        for byte_range in byte_ranges:
+            start, stop = resolve(byte_range, size)
+            parts.append(value[start:stop])
+        if then is not None:
+            for byte_range in then(parts, size):
+                start, stop = resolve(byte_range, size)
+                parts.append(value[start:stop])
+        return Versioned(parts, size, stat.version)
 
     def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> Any:
         return [

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from zarrstore.abc import Stat, Store, Version
 from zarrstore.byte_range import ByteRequest
-from zarrstore.operations import Absent, Capability
+from zarrstore.operations import Absent, Capability, Then, Versioned
 from zarrstore.readable import Receive
 
 __all__ = ["WrapperStore"]
@@ -71,6 +71,11 @@ class WrapperStore(Store):
 
     async def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> Any:
         return await self._inner.get_ranges(key, byte_ranges)
+
+    async def _get_versioned(
+        self, key: str, byte_ranges: Sequence[ByteRequest], then: Then | None
+    ) -> Versioned | None:
+        return await self._inner.get_versioned(key, byte_ranges, then)
 
     async def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> Any:
         return await self._inner.get_many(requests)

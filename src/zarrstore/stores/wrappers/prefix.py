@@ -9,7 +9,7 @@ from zarrstore.abc import Stat, Store, Version
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ConflictError
 from zarrstore.keys import check_prefix
-from zarrstore.operations import Absent
+from zarrstore.operations import Absent, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.redaction import join_url
 from zarrstore.stores.wrappers.base import WrapperStore
@@ -59,6 +59,11 @@ class PrefixStore(WrapperStore):
 
     async def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> Any:
         return await self._inner.get_ranges(self._prefix + key, byte_ranges)
+
+    async def _get_versioned(
+        self, key: str, byte_ranges: Sequence[ByteRequest], then: Then | None
+    ) -> Versioned | None:
+        return await self._inner.get_versioned(self._prefix + key, byte_ranges, then)
 
     async def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> Any:
         return await self._inner.get_many(
