@@ -110,7 +110,9 @@ class _Mover(ABC):
     async def run(self) -> None:
         """Move everything."""
         parts = self._selection.parts(self._spec.grid)
-        self._total = self._selection.count_parts(self._spec.grid)
+        two = list(itertools.islice(parts, 2))  # mostly there is one: to count them takes longer
+        parts = itertools.chain(two, parts)
+        self._total = 1 if len(two) == 1 else self._selection.count_parts(self._spec.grid)
         if self._total == 1 or (self._inline and self._is_little()):
             await self._move_and_tell(list(parts))
             return
@@ -170,7 +172,7 @@ class _Mover(ABC):
 
     async def _move_and_time(self, parts: Sequence[ChunkPart]) -> None:
         """Move parts, and find out whether that takes long because the store waits."""
-        if self._waits:
+        if self._waits or self._total == 1:
             await self._move(parts)
             return
         # how long the processor was busy takes long to ask: only where the time was long
@@ -179,7 +181,8 @@ class _Mover(ABC):
         await self._move(parts)
         waited = time.perf_counter() - started
         if busy is not None and waited > _WAITING * len(parts):
-            waited -= time.thread_time() - busy
+            # a thread that works waits as well: for the interpreter, and for the processor
+            waited -= 2 * (time.thread_time() - busy)
         self._slow = self._slow + 1 if waited > _WAITING * len(parts) else 0
         if self._slow > 2:  # less may be by chance: other programs use the processor too
             self._waits = True
@@ -215,6 +218,8 @@ class _Reader(_Mover):
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
         if self._pipeline is None:
             parts = [part for part in parts if not await self._read_of_shard(part)]
+            if not parts:
+                return
         if not self._inline or (len(parts) < 2 and self._spec.pipeline.nbytes < _WORTH_A_BUFFER):
             for part in parts:
                 data = await self._store.get(self._key(part))
