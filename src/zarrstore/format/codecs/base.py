@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,9 +22,18 @@ __all__ = [
     "BytesBytesCodec",
     "ChunkSpec",
     "Codec",
+    "Pieces",
     "decoded_size_differs",
+    "joined",
+    "split",
     "take",
 ]
+
+Pieces: TypeAlias = tuple[list[Buffer], list[int]]
+"""Encoded chunks that lie one after the other once they are joined, and the size of each.
+
+Each chunk has as many pieces as every other.
+"""
 
 LARGEST_VARIABLE_CHUNK = 2**31 - 1
 """Bytes that a chunk of elements of no fixed size may have once it is decompressed."""
@@ -233,6 +242,11 @@ class BytesBytesCodec(Codec):
         """Return the encoded bytes of several chunks."""
         return [self.encode(chunk) for chunk in data]
 
+    def encode_stack(self, data: memoryview, count: int) -> Pieces:
+        """Return the encoded bytes of chunks of one size, which lie one after the other."""
+        encoded = self.encode_many(split(data, count))
+        return encoded, list(map(len, encoded))
+
     @abstractmethod
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         """Return the decoded bytes.
@@ -258,6 +272,13 @@ class BytesBytesCodec(Codec):
         """Return the decoded bytes of several chunks: see `decode`."""
         return [self.decode(chunk, size, limit) for chunk in data]
 
+    def decode_stack(self, data: Sequence[Buffer], out: memoryview) -> None:
+        """Decode chunks of one size into a flat buffer, one after the other."""
+        size = len(out) // len(data)
+        decoded = self.decode_many(data, size, size)
+        for number, chunk in enumerate(decoded):
+            out[number * size : (number + 1) * size] = chunk
+
     def decode_into(self, data: Buffer, out: memoryview) -> None:
         """Decode into a flat buffer that has just the size of the decoded data."""
         out[:] = self.decode(data, out.nbytes, out.nbytes)
@@ -269,6 +290,21 @@ class BytesBytesCodec(Codec):
     @abstractmethod
     def largest_encoded_size(self, size: int) -> int:
         """Return a bound on the encoded size of ``size`` bytes."""
+
+
+def split(data: memoryview, count: int) -> list[Buffer]:
+    """Return parts of one size of a flat buffer that is not empty."""
+    size = len(data) // count
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def joined(encoded: Pieces) -> list[Buffer]:
+    """Return the bytes of each encoded chunk."""
+    pieces, sizes = encoded
+    count = len(pieces) // max(1, len(sizes))
+    if count == 1:
+        return pieces
+    return [b"".join(pieces[at : at + count]) for at in range(0, len(pieces), count)]
 
 
 def take(configuration: Mapping[str, Any], codec: str, *known: str) -> Mapping[str, Any]:

@@ -7,13 +7,22 @@ Follows https://zarr-specs.readthedocs.io/en/latest/v3/codecs/blosc/index.html a
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numcodecs import blosc
 
 from zarrstore.errors import CorruptDataError, MetadataError
-from zarrstore.format.codecs.base import BytesBytesCodec, ChunkSpec, decoded_size_differs, take
+from zarrstore.format.codecs.base import (
+    BytesBytesCodec,
+    ChunkSpec,
+    Pieces,
+    decoded_size_differs,
+    joined,
+    split,
+    take,
+)
+from zarrstore.format.codecs.blosc_stacks import StackFormat, decode_stack
 from zarrstore.operations import Buffer
 
 __all__ = ["Blosc"]
@@ -32,6 +41,8 @@ _LARGEST_RATIO = 2**17
 """Bytes that one byte can become, at most: Zstandard's largest block has three bytes."""
 _WORTH_DECODING_IN_PLACE = 2**20
 """Bytes below which it takes the library longer to decode into a buffer than to a new one."""
+_LEAST_TO_STACK, _MOST_TO_STACK = 2**10, 2**17
+"""Bytes of chunks of which many in one call are quicker than a call for each."""
 _HEADER = struct.Struct("<BBBBIII")
 
 
@@ -87,6 +98,7 @@ class Blosc(BytesBytesCodec):
         self.shuffle = shuffle
         self.typesize = typesize
         self.blocksize = blocksize
+        self._stack_formats: dict[int, StackFormat] = {}
 
     @classmethod
     def from_configuration(cls, configuration: Mapping[str, Any]) -> Blosc:
@@ -127,9 +139,58 @@ class Blosc(BytesBytesCodec):
         )
         return encoded
 
+    encodes_many = True
+
+    def encode_many(self, data: Sequence[Buffer]) -> list[Buffer]:
+        if len(data) > 1 and self._stacks(len(data[0])) and len(set(map(len, data))) == 1:
+            return joined(self.encode_stack(memoryview(b"".join(data)), len(data)))
+        return super().encode_many(data)
+
+    def encode_stack(self, data: memoryview, count: int) -> Pieces:
+        size = len(data) // count
+        encoded = None
+        if count > 1 and self._stacks(size):
+            encoded = self._stack_format(size).encode(data)
+        if encoded is None:
+            chunks: list[Buffer] = [self.encode(chunk) for chunk in split(data, count)]
+            encoded = chunks, list(map(len, chunks))
+        return encoded
+
+    def _stacks(self, size: int) -> bool:
+        """Tell whether chunks of a size are encoded together."""
+        return (
+            _LEAST_TO_STACK <= size <= _MOST_TO_STACK
+            and self.blocksize == 0
+            and self.cname != "blosclz"  # streams depend on the chunk that they are of
+            and self.clevel > 0
+            and self._stack_format(size).fits
+        )
+
+    def _stack_format(self, size: int) -> StackFormat:
+        found = self._stack_formats.get(size)
+        if found is None:
+            sample = self.encode(bytes(size))
+            found = self._stack_formats[size] = StackFormat(sample, self.cname, self.clevel)
+        return found
+
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         self._check_sizes(data, size, limit)
         return self._decompress(data)
+
+    decodes_many = True
+
+    def decode_many(self, data: Sequence[Buffer], size: int | None, limit: int) -> list[Buffer]:
+        if len(data) < 2 or not size or size > _MOST_TO_STACK:
+            return super().decode_many(data, size, limit)
+        room = memoryview(bytearray(len(data) * size))
+        self.decode_stack(data, room)
+        return split(room, len(data))
+
+    def decode_stack(self, data: Sequence[Buffer], out: memoryview) -> None:
+        if len(data) < 2 or not decode_stack(data, out):
+            size = len(out) // len(data)
+            for number, chunk in enumerate(data):
+                self.decode_into(chunk, out[number * size : (number + 1) * size])
 
     def decode_into(self, data: Buffer, out: memoryview) -> None:
         self._check_sizes(data, out.nbytes, out.nbytes)

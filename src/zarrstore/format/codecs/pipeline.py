@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,28 +14,18 @@ from zarrstore.format.codecs.base import (
     BytesBytesCodec,
     ChunkSpec,
     Codec,
+    Pieces,
+    joined,
 )
 from zarrstore.format.codecs.bytes import Bytes, flat_bytes
+from zarrstore.format.codecs.scratch import Scratch
 from zarrstore.operations import Buffer
 
 __all__ = ["CodecPipeline"]
 
 
-class _Scratch(threading.local):
-    """A buffer of this thread for chunks that are copied on at once."""
-
-    def __init__(self) -> None:
-        self.bytes = np.empty(0, np.uint8)
-
-    def of(self, size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        if self.bytes.nbytes < size:
-            self.bytes = np.empty(size, np.uint8)
-        return self.bytes[:size]
-
-
-_LARGEST_SCRATCH = 2**26
-_scratch = _Scratch()
-_encoded_scratch = _Scratch()
+_scratch = Scratch()
+_encoded_scratch = Scratch()
 
 
 class CodecPipeline:
@@ -136,14 +125,22 @@ class CodecPipeline:
 
     def encode_stack(self, chunks: np.ndarray[Any, Any]) -> list[Buffer]:
         """Return the bytes of chunks that lie in a row in an array: see `encode_many`."""
-        if not self._native:
-            return self.encode_many([chunks[number, ...] for number in range(len(chunks))])
-        flat = flat_bytes(chunks).data
-        size = self.nbytes
-        data: list[Buffer] = [flat[at : at + size] for at in range(0, len(flat), size)]
-        for codec in self._bytes_codecs:
-            data = codec.encode_many(data)
-        return data
+        return joined(self.encode_pieces(chunks))
+
+    def encode_pieces(self, chunks: np.ndarray[Any, Any]) -> Pieces:
+        """Return the bytes of chunks that lie in a row in an array, to be joined."""
+        count = len(chunks)
+        if not self._native or not self._bytes_codecs or count == 0:
+            data = self.encode_many([chunks[number, ...] for number in range(count)])
+            return data, list(map(len, data))
+        first, *others = self._bytes_codecs
+        pieces = first.encode_stack(flat_bytes(chunks).data, count)
+        if others:
+            data = joined(pieces)
+            for codec in others:
+                data = codec.encode_many(data)
+            return data, list(map(len, data))
+        return pieces
 
     def _serialized(self, chunk: np.ndarray[Any, Any]) -> Buffer:
         for codec, spec in self._array_codecs:
@@ -199,6 +196,23 @@ class CodecPipeline:
             data = codec.decode_many(data, size, limit)
         return [self._deserialized(chunk) for chunk in data]
 
+    def decode_stack(self, data: Sequence[Buffer], out: np.ndarray[Any, Any]) -> None:
+        """Decode the bytes of chunks into an array, one after the other; it is C-contiguous.
+
+        Raises
+        ------
+        CorruptDataError
+        """
+        if self._stored_dtype is None or not self._sizes or not data:
+            for number, chunk in enumerate(data):
+                self.decode_into(chunk, out[number, ...])
+            return
+        for codec, size, limit in self._sizes[:-1]:
+            data = codec.decode_many(data, size, limit)
+        self._sizes[-1][0].decode_stack(data, flat_bytes(out).data)
+        if not self._native:
+            out.byteswap(inplace=True)
+
     def _deserialized(self, data: Buffer) -> np.ndarray[Any, Any]:
         if self._stored_dtype is not None:
             if len(data) != self.nbytes:
@@ -215,8 +229,6 @@ class CodecPipeline:
         The next call in this thread may give the same room again.
         """
         size = self.largest_encoded_size
-        if count * size > _LARGEST_SCRATCH:
-            return np.empty((count, size), np.uint8)
         return _encoded_scratch.of(count * size).reshape(count, size)
 
     def room(self, count: int, *, lasting: bool) -> np.ndarray[Any, Any]:
@@ -229,6 +241,6 @@ class CodecPipeline:
             If false, the next call in this thread may give the same room again.
         """
         shape = (count, *self.shape)
-        if lasting or self.spec.data_type.is_variable or count * self.nbytes > _LARGEST_SCRATCH:
+        if lasting or self.spec.data_type.is_variable:
             return np.empty(shape, self.dtype)
         return _scratch.of(count * self.nbytes).view(self.dtype).reshape(shape)
