@@ -347,6 +347,15 @@ def test_a_recreated_array_has_no_old_index(store: Store, tmp_path: Path) -> Non
             assert store.sync.is_empty("")
 
 
+def test_a_recreated_array_may_have_more_inner_chunks(store: Store) -> None:
+    for length in (8, 2, 16, 1):
+        array = zarrstore.create_array(
+            store, shape=32, chunks=length, shards=32, dtype="i4", overwrite=True
+        )
+        array[...] = np.arange(1, 33)
+        assert (array[31], array[0]) == (32, 1)
+
+
 def test_changes_of_another_process_are_seen(tmp_path: Path) -> None:
     array = number_array(LocalStore(tmp_path))
     code = f"import zarrstore; a = zarrstore.open_array({str(tmp_path)!r}); "

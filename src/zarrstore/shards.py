@@ -6,14 +6,15 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from zarrstore.abc import Store, Version
-from zarrstore.byte_range import RangeByteRequest
+from zarrstore.byte_range import ByteRequest, RangeByteRequest
 from zarrstore.compute import compute
-from zarrstore.errors import CorruptDataError
+from zarrstore.errors import ConflictError, CorruptDataError
 from zarrstore.format.chunk_parts import NDArray, place_inner
-from zarrstore.format.codecs.sharding_indexed import ShardIndex, ShardLayout
+from zarrstore.format.codecs.shard_index import ShardIndex
+from zarrstore.format.codecs.sharding_indexed import ShardLayout
 from zarrstore.format.indexing import ChunkPart, Selection
 from zarrstore.operations import Buffer
 from zarrstore.runtime import is_inline
@@ -24,15 +25,11 @@ _ATTEMPTS = 3
 _WORTH_ALL_OF_IT = 0.5
 
 
-class _ReplacedError(Exception):
-    """The shard was replaced while it was read."""
-
-
 class _Indexes:
     """The indexes of shards of one store that were read last, each with the shard's version."""
 
-    _LARGEST = 2**18
-    """Inner chunks of all that are kept: about 40 MB."""
+    _LARGEST = 2**21
+    """Inner chunks of all that are kept: about 50 MB."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -99,13 +96,13 @@ async def read_part_of_shard(
     parts = list(inner.parts(layout.grid))
     if len(parts) > _WORTH_ALL_OF_IT * layout.count:
         return False
-    numbers = [layout.number_of(inner_part.coords) for inner_part in parts]
+    numbers = layout.numbers_of([inner_part.coords for inner_part in parts])
     for attempt in range(_ATTEMPTS):
         try:
             chunks = await _inner_chunks(store, key, layout, numbers)
             await compute(_put, layout, part, parts, inner, chunks, out)
-        except _ReplacedError:
-            continue
+        except ConflictError:  # replaced all the time
+            return False
         except CorruptDataError:  # which may be of two states, where that cannot be told
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -138,66 +135,55 @@ async def _inner_chunks(
 
     Raises
     ------
-    _ReplacedError
-        If they are not.
+    ConflictError
+        If the shard is replaced all the time.
     CorruptDataError
     """
     if not is_inline():
-        return (await _read(store, key, layout, numbers, None, None))[1]
-    indexes = _indexes_of(store)
-    index: ShardIndex | None = None
-    size = None
-    known = indexes.get(key)
-    if known is not None:
-        version, index = known
-    else:
-        stat = await store.stat(key)
-        if stat is None:
+        data = await store.get(key, layout.index_request)
+        if data is None:
             return None
-        if stat.version is None:
-            return (await _read(store, key, layout, numbers, None, stat.size))[1]
-        version, size = stat.version, stat.size
-    failure: CorruptDataError | None = None
-    try:
-        index, chunks = await _read(store, key, layout, numbers, index, size)
-    except CorruptDataError as error:  # or it was replaced by a shorter one
-        failure = error
-    stat = await store.stat(key)
-    if stat is None or stat.version != version:
+        spans = layout.decode_index(data, None).spans(numbers)
+        requests = _requests(spans)
+        read = await store.get_ranges(key, requests) if requests else []
+        return None if read is None else _in_order(layout, numbers, spans, read)
+    indexes = _indexes_of(store)
+    known = indexes.get(key)
+    if known is not None and len(known[1]) == layout.count:
+        version, index = known
+        spans = index.spans(numbers)
+        found = await store.get_versioned(key, _requests(spans))
+        if found is not None and found.version == version:
+            return _in_order(layout, numbers, spans, found.parts)
         indexes.drop(key)
-        raise _ReplacedError
-    if failure is not None:
-        raise failure
-    if index is not None:
-        indexes.keep(key, version, index)
-    return chunks
+        if found is None:
+            return None
+
+    def then(parts: Sequence[Buffer], size: int) -> list[ByteRequest]:
+        nonlocal index, spans
+        index = layout.decode_index(parts[0], size)
+        spans = index.spans(numbers)
+        return _requests(spans)
+
+    found = await store.get_versioned(key, [layout.index_request], then)
+    if found is None:
+        return None
+    if found.version is not None:
+        indexes.keep(key, found.version, index)
+    return _in_order(layout, numbers, spans, found.parts[1:])
 
 
-async def _read(
-    store: Store,
-    key: str,
+def _requests(spans: Sequence[tuple[int, int] | None]) -> list[ByteRequest]:
+    return [RangeByteRequest(*span) for span in spans if span is not None]
+
+
+def _in_order(
     layout: ShardLayout,
     numbers: Sequence[int],
-    index: ShardIndex | None,
-    size: int | None,
-) -> tuple[ShardIndex | None, list[Buffer | None] | None]:
-    """Return the index of a shard, read if it is not known, and inner chunks."""
-    if index is None:
-        data = await store.get(key, layout.index_request())
-        if data is None:
-            return None, None
-        index = layout.decode_index(data, size)
-    return index, await _read_chunks(store, key, layout, index, numbers)
-
-
-async def _read_chunks(
-    store: Store, key: str, layout: ShardLayout, index: ShardIndex, numbers: Sequence[int]
-) -> list[Buffer | None] | None:
-    spans = [index[number] for number in numbers]
-    requests = [RangeByteRequest(*span) for span in spans if span is not None]
-    read = await store.get_ranges(key, requests) if requests else []
-    if read is None:
-        return None
+    spans: Sequence[tuple[int, int] | None],
+    read: Iterable[Buffer],
+) -> list[Buffer | None]:
+    """Return what was read of each span, and ``None`` for those that are missing."""
     found = iter(read)
     chunks: list[Buffer | None] = []
     for number, span in zip(numbers, spans, strict=True):

@@ -13,7 +13,8 @@ import numpy as np
 
 from zarrstore.errors import CorruptDataError
 from zarrstore.format.codecs.pipeline import CodecPipeline
-from zarrstore.format.codecs.sharding_indexed import ShardIndex, ShardingIndexed, ShardLayout
+from zarrstore.format.codecs.shard_index import ShardIndex
+from zarrstore.format.codecs.sharding_indexed import ShardingIndexed, ShardLayout
 from zarrstore.format.indexing import ChunkPart, Selection
 from zarrstore.operations import Buffer
 
@@ -32,7 +33,10 @@ __all__ = [
 NDArray: TypeAlias = np.ndarray[Any, Any]
 
 _WORTH_CUTTING_AT_ONCE = 2**25
-_DECODED_TOGETHER = 64
+_WORTH_DECODING_TOGETHER = 32
+"""Inner chunks from which that is quicker than one after the other."""
+_DECODED_TOGETHER = 2**22
+"""Bytes of inner chunks that are decoded in one call."""
 
 
 def shard_layout(pipeline: CodecPipeline) -> ShardLayout | None:
@@ -100,7 +104,7 @@ def _place_shard(
         return
     inner = selection.inside(part)
     parts = list(inner.parts(layout.grid))
-    spans = [index[layout.number_of(inner_part.coords)] for inner_part in parts]
+    spans = index.spans(layout.numbers_of([inner_part.coords for inner_part in parts]))
     chunks = [None if span is None else shard[span[0] : span[1]] for span in spans]
     target = out[part.outside] if part.is_view else np.empty(inner.full_shape, out.dtype)
     place_inner(layout, parts, chunks, inner, target)
@@ -110,33 +114,47 @@ def _place_shard(
 
 def _place_whole_shard(layout: ShardLayout, shard: Buffer, index: ShardIndex, out: NDArray) -> None:
     """Put all of a shard into an array of its shape."""
-    pipeline = layout.pipeline
-    fill_value = layout.spec.fill_value
-    together = _DECODED_TOGETHER if pipeline.decodes_many else 1
+    target = layout.by_chunk(out)
+    together = _decoded_together(layout.pipeline)
     for first in range(0, layout.count, together):
-        numbers = range(first, min(first + together, layout.count))
-        spans = [index[number] for number in numbers]
-        data = [shard[span[0] : span[1]] for span in spans if span is not None]
-        try:
-            decoded = iter(pipeline.decode_many(data))
-        except CorruptDataError as error:
-            raise _named(layout, index, shard, numbers) or error from error
-        for number, span in zip(numbers, spans, strict=True):
-            out[layout.regions[number]] = fill_value if span is None else next(decoded)
+        numbers = np.arange(first, min(first + together, layout.count))
+        if not index.is_full:
+            is_there = index.starts[numbers] >= 0
+            target[layout.places_of(numbers[~is_there])] = layout.spec.fill_value
+            numbers = numbers[is_there]
+        spans = zip(index.starts[numbers].tolist(), index.ends[numbers].tolist(), strict=True)
+        chunks = _decoded(layout, numbers, [shard[start:end] for start, end in spans])
+        if len(numbers) == layout.count:
+            target[...] = chunks.reshape(target.shape)
+        elif len(numbers):
+            target[layout.places_of(numbers)] = chunks
 
 
-def _named(
-    layout: ShardLayout, index: ShardIndex, shard: Buffer, numbers: Iterable[int]
-) -> CorruptDataError | None:
-    """Decode inner chunks one by one, and return the error of the first that is corrupt."""
-    for number in numbers:
-        span = index[number]
-        try:
-            if span is not None:
-                layout.pipeline.decode(shard[span[0] : span[1]])
-        except CorruptDataError as error:
-            return _of_inner_chunk(layout.coords_of(number), error)
-    return None
+def _decoded_together(pipeline: CodecPipeline) -> int:
+    """Return how many inner chunks are decoded in one call."""
+    return max(1, _DECODED_TOGETHER // max(1, pipeline.nbytes))
+
+
+def _decoded(layout: ShardLayout, numbers: Iterable[int], data: Sequence[Buffer]) -> NDArray:
+    """Return inner chunks one after the other; their memory is used again.
+
+    Raises
+    ------
+    CorruptDataError
+        It names the first that is corrupt.
+    """
+    pipeline = layout.pipeline
+    chunks = pipeline.room(len(data), lasting=False)
+    try:
+        pipeline.decode_stack(data, chunks)
+    except CorruptDataError as error:
+        for number, one in zip(numbers, data, strict=True):
+            try:
+                pipeline.decode(one)
+            except CorruptDataError as first:
+                raise _of_inner_chunk(layout.coords_of(number), first) from error
+        raise
+    return chunks
 
 
 def _of_inner_chunk(coords: tuple[int, ...], error: CorruptDataError) -> CorruptDataError:
@@ -145,8 +163,8 @@ def _of_inner_chunk(coords: tuple[int, ...], error: CorruptDataError) -> Corrupt
 
 def place_inner(
     layout: ShardLayout,
-    parts: Iterable[ChunkPart],
-    chunks: Iterable[Buffer | None],
+    parts: Sequence[ChunkPart],
+    chunks: Sequence[Buffer | None],
     selection: Selection,
     out: NDArray,
 ) -> None:
@@ -155,15 +173,25 @@ def place_inner(
     Parameters
     ----------
     layout : ShardLayout
-    parts : iterable of ChunkPart
+    parts : sequence of ChunkPart
         Of inner chunks.
-    chunks : iterable of (bytes-like or None)
+    chunks : sequence of (bytes-like or None)
         The bytes of each of these inner chunks.
     selection : Selection
         Of the shard.
     out : numpy.ndarray
         Of the selection's full shape.
     """
+    if (
+        layout.pipeline.decodes_many
+        and len(parts) >= _WORTH_DECODING_TOGETHER
+        and not layout.is_nested
+    ):
+        together = _decoded_together(layout.pipeline)
+        for first in range(0, len(parts), together):
+            last = first + together
+            _place_together(layout, parts[first:last], chunks[first:last], out)
+        return
     fill_value = layout.spec.fill_value
     pipeline = layout.pipeline
     is_nested = layout.is_nested
@@ -180,6 +208,25 @@ def place_inner(
                 out[part.outside] = pipeline.decode(data)[part.inside]
         except CorruptDataError as error:
             raise _of_inner_chunk(part.coords, error) from error
+
+
+def _place_together(
+    layout: ShardLayout,
+    parts: Sequence[ChunkPart],
+    chunks: Sequence[Buffer | None],
+    out: NDArray,
+) -> None:
+    """Put parts of inner chunks, which are decoded in one call, where they belong."""
+    numbers = layout.numbers_of([part.coords for part in parts])
+    there = {n: data for n, data in zip(numbers, chunks, strict=True) if data is not None}
+    decoded = _decoded(layout, there, list(there.values()))
+    at = 0
+    for part, data in zip(parts, chunks, strict=True):
+        if data is None:
+            out[part.outside] = layout.spec.fill_value
+        else:
+            out[part.outside] = decoded[at, ...][part.inside]
+            at += 1
 
 
 def rows_of_chunks(
@@ -345,8 +392,8 @@ def _changed_shard(
     if part.is_whole or old is None:
         chunks: list[Buffer | None] = [None] * layout.count
     else:
-        index = layout.index_of(old)
-        chunks = [None if span is None else old[span[0] : span[1]] for span in index]
+        spans = layout.index_of(old).spans()
+        chunks = [None if span is None else old[span[0] : span[1]] for span in spans]
     inner = selection.inside(part)
     for inner_part in inner.parts(layout.grid):
         if fields is not None:
@@ -367,10 +414,15 @@ def _changed_shard(
 def _whole_shard(layout: ShardLayout, new: NDArray, write_empty_chunks: bool) -> Buffer | None:
     """Return a shard of an array of its shape, whose inner chunks are copied out in one go."""
     pipeline = layout.pipeline
-    is_fill = pipeline.spec.is_fill
-    inner = layout.cut(new)
-    kept = [write_empty_chunks or not is_fill(chunk) for chunk in inner]
-    data = iter(pipeline.encode_many([c for c, keep in zip(inner, kept, strict=True) if keep]))
-    if not any(kept):
-        return None
-    return layout.joined([next(data) if keep else None for keep in kept])
+    pieces: list[Buffer] = []
+    sizes: list[int | None] = []
+    for stack in layout.stacks(new, lasting=keeps_memory(pipeline)):
+        kept = [True] * len(stack)
+        if not write_empty_chunks:
+            for number in np.flatnonzero(pipeline.spec.begins_with_fill(stack)):
+                kept[number] = not pipeline.spec.is_fill(stack[number, ...])
+        some, lengths = pipeline.encode_pieces(stack if all(kept) else stack[kept])
+        pieces += some
+        left = iter(lengths)
+        sizes += [next(left) if keep else None for keep in kept]
+    return layout.joined_pieces(pieces, sizes) if pieces else None

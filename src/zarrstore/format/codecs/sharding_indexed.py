@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import EllipsisType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -30,18 +31,19 @@ from zarrstore.format.codecs.bytes import Bytes
 from zarrstore.format.codecs.crc32c import Crc32c
 from zarrstore.format.codecs.pipeline import CodecPipeline
 from zarrstore.format.codecs.registry import codec_of, codecs_of
+from zarrstore.format.codecs.shard_index import ShardIndex
 from zarrstore.format.data_types.base import DataType
 from zarrstore.format.data_types.numbers import Number
 from zarrstore.format.documents import Extension
 from zarrstore.operations import Buffer
 
-__all__ = ["ShardIndex", "ShardLayout", "ShardingIndexed"]
+__all__ = ["ShardLayout", "ShardingIndexed"]
 
 Location = Literal["start", "end"]
-ShardIndex: TypeAlias = list[tuple[int, int] | None]
-"""For each inner chunk, in C order, its first byte in the shard and the one after its last."""
-
 _ABSENT = 2**64 - 1
+_FEW = 8
+_CUT_TOGETHER = 2**20
+"""Bytes of inner chunks that the processor has near."""
 
 
 class ShardingIndexed(ArrayBytesCodec):
@@ -83,6 +85,7 @@ class ShardingIndexed(ArrayBytesCodec):
                 f"{index_location!r}"
             )
         self.index_location = index_location
+        self._last_layout: ShardLayout | None = None
         self._layouts: dict[tuple[tuple[int, ...], DataType], ShardLayout] = {}
 
     @classmethod
@@ -133,10 +136,14 @@ class ShardingIndexed(ArrayBytesCodec):
 
     def layout(self, spec: ChunkSpec) -> ShardLayout:
         """Return where things are in shards of a shape."""
+        last = self._last_layout
+        if last is not None and last.spec is spec:
+            return last
         kind = spec.shape, spec.data_type
         found = self._layouts.get(kind)
         if found is None or found.spec.fill_value is not spec.fill_value:
             found = self._layouts[kind] = ShardLayout(self, spec)
+        self._last_layout = found
         return found
 
     def encode(self, chunk: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
@@ -153,7 +160,7 @@ class ShardingIndexed(ArrayBytesCodec):
         layout = self.layout(spec)
         index = layout.index_of(data)
         chunk = np.empty(spec.shape, spec.dtype)
-        for number, (span, region) in enumerate(zip(index, layout.regions, strict=True)):
+        for number, (span, region) in enumerate(zip(index.spans(), layout.regions, strict=True)):
             if span is None:
                 chunk[region] = spec.fill_value
                 continue
@@ -206,6 +213,13 @@ class ShardLayout:
         self._at_start = codec.index_location == "start"
         self._first = self.index_size if self._at_start else 0
         """Where the first inner chunk is, if nothing lies between."""
+        self._strides = [math.prod(self.grid_shape[axis + 1 :]) for axis in range(len(spec.shape))]
+        self.index_request: ByteRequest = (
+            RangeByteRequest(0, self.index_size)
+            if self._at_start
+            else SuffixByteRequest(self.index_size)
+        )
+        """The byte range of the index in any shard."""
 
     @functools.cached_property
     def regions(self) -> list[tuple[slice | EllipsisType, ...]]:
@@ -228,70 +242,101 @@ class ShardLayout:
 
     def is_plain(self, index: ShardIndex) -> bool:
         """Tell whether a shard holds every inner chunk as it is in memory, in C order."""
-        if not self.stores_plainly or index[0] is None or index[-1] is None:
-            return False
+        return self.stores_plainly and index is self._plain[0]
+
+    @functools.cached_property
+    def _plain(self) -> tuple[ShardIndex, bytes, int]:
+        """The index of a shard that `is_plain`, its bytes, and the least size of the shard."""
         size = self.pipeline.nbytes
-        first = self._first
-        return index == [(at, at + size) for at in range(first, first + self.count * size, size)]
+        starts = np.arange(self.count, dtype=np.int64) * size + self._first
+        index = ShardIndex(starts, starts + size, True)
+        sizes = np.full(self.count, size, np.uint64)
+        encoded = bytes(self.encoded_index(starts.astype(np.uint64), sizes))
+        return index, encoded, self.spec.nbytes + self.index_size
 
     def copy_plain(self, shard: Buffer, out: np.ndarray[Any, Any]) -> None:
         """Copy the elements of a shard that `is_plain` to an array of its shape."""
         flat = np.frombuffer(shard, self.spec.dtype, self.spec.size, self._first)
-        out.reshape(self._split_shape)[...] = self._by_chunk(flat)
+        self.by_chunk(out)[...] = flat.reshape(self._chunked_shape)
 
     @functools.cached_property
-    def _split_shape(self) -> tuple[int, ...]:
-        """Of a shard, with two lengths for each dimension: of the grid, and of an inner chunk."""
-        pairs = zip(self.grid_shape, self.grid.chunk_shape, strict=True)
-        return tuple([length for pair in pairs for length in pair])
+    def _chunked_shape(self) -> tuple[int, ...]:
+        """Of the grid of inner chunks, and of each of them."""
+        return (*self.grid_shape, *self.grid.chunk_shape)
 
-    def _by_chunk(self, flat: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """View elements that lie chunk after chunk as an array of the split shape."""
+    def by_chunk(self, chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """View an array of the shard's shape as a grid of inner chunks.
+
+        The grid's dimensions come first, then those of an inner chunk.
+        """
         ndim = len(self.grid_shape)
-        pairs = zip(range(ndim), range(ndim, 2 * ndim), strict=True)
-        chunks = flat.reshape((*self.grid_shape, *self.grid.chunk_shape))
-        return chunks.transpose([axis for pair in pairs for axis in pair])
+        pairs = zip(self.grid_shape, self.grid.chunk_shape, strict=True)
+        split = chunk.reshape([length for pair in pairs for length in pair])
+        return split.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
 
-    def cut(self, chunk: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
-        """Return copies of the inner chunks of an array of the shard's shape, in C order."""
-        inner = np.empty((self.count, *self.grid.chunk_shape), self.spec.dtype)
-        self._by_chunk(inner.reshape(-1))[...] = chunk.reshape(self._split_shape)
-        return [inner[number, ...] for number in range(self.count)]
+    def stacks(
+        self, chunk: np.ndarray[Any, Any], *, lasting: bool
+    ) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield copies of the inner chunks of an array of the shard's shape, in C order.
+
+        Parameters
+        ----------
+        chunk : numpy.ndarray
+        lasting : bool
+            If false, the next ones may be in the same memory.
+
+        Yields
+        ------
+        numpy.ndarray
+            Some inner chunks, one after the other.
+        """
+        grid = self.by_chunk(chunk) if self.grid_shape else chunk[np.newaxis]
+        in_row = self.count // len(grid)
+        rows = max(1, _CUT_TOGETHER // (in_row * max(1, self.pipeline.nbytes)))
+        for first in range(0, len(grid), rows):
+            some = grid[first : first + rows]
+            stack = self.pipeline.room(len(some) * in_row, lasting=lasting)
+            stack.reshape(some.shape)[...] = some
+            yield stack
+
+    @functools.cached_property
+    def _first_elements(self) -> Any:
+        """The first element of each inner chunk in `by_chunk`."""
+        return (..., *(0,) * len(self.grid_shape))
 
     def plain_shard(self, chunk: np.ndarray[Any, Any], write_empty_chunks: bool) -> Buffer | None:
         """Return a shard that `is_plain`, or ``None`` if an inner chunk may be left out of it."""
-        split = chunk.reshape(self._split_shape)
+        chunks = self.by_chunk(chunk)
         if not write_empty_chunks:
-            firsts = split[(*(slice(None), 0) * len(self.grid_shape), ...)]
+            firsts: np.ndarray[Any, Any] = chunks[self._first_elements]
             if self.pipeline.spec.has_fill(firsts):
                 return None
         room = np.empty(self.spec.nbytes + self.index_size, np.uint8)
         at = self._first
         stored = room[at : at + self.spec.nbytes].view(self.spec.dtype)
-        self._by_chunk(stored)[...] = split
-        size = self.pipeline.nbytes
-        starts = np.arange(self.count, dtype=np.uint64) * np.uint64(size) + np.uint64(at)
-        index = self.encoded_index(starts, np.full(self.count, size, np.uint64))
+        stored.reshape(self._chunked_shape)[...] = chunks
         where = 0 if self._at_start else self.spec.nbytes
-        room[where : where + self.index_size] = np.frombuffer(index, np.uint8)
+        room[where : where + self.index_size] = np.frombuffer(self._plain[1], np.uint8)
         return room.data
 
     def number_of(self, coords: Sequence[int]) -> int:
         """Return the place of an inner chunk in C order."""
-        number = 0
-        for length, coord in zip(self.grid_shape, coords, strict=True):
-            number = number * length + coord
-        return number
+        return sum(map(operator.mul, coords, self._strides))
+
+    def numbers_of(self, coords: Sequence[tuple[int, ...]]) -> list[int]:
+        """Return the places of several inner chunks in C order."""
+        if len(coords) < _FEW:
+            return [self.number_of(each) for each in coords]
+        numbers: list[int] = (np.array(coords) @ self._strides).tolist()
+        return numbers
 
     def coords_of(self, number: int) -> tuple[int, ...]:
         """Return where an inner chunk is in the shard's grid, given its place in C order."""
         return tuple(map(int, np.unravel_index(number, self.grid_shape)))
 
-    def index_request(self) -> ByteRequest:
-        """Return the byte range of the index in any shard."""
-        if self._at_start:
-            return RangeByteRequest(0, self.index_size)
-        return SuffixByteRequest(self.index_size)
+    def places_of(self, numbers: np.ndarray[Any, Any]) -> Any:
+        """Return where inner chunks are in `by_chunk`, given their places in C order."""
+        return np.unravel_index(numbers, self.grid_shape) if self.grid_shape else ...
 
     def index_of(self, shard: Buffer) -> ShardIndex:
         """Return the index of a whole shard.
@@ -327,42 +372,48 @@ class ShardLayout:
         """
         if len(data) != self.index_size:
             raise self._too_small(len(data))
+        if self.stores_plainly:
+            plain, encoded, least = self._plain
+            if data == encoded and (size is None or size >= least):
+                return plain
         entries = self._index.decode(data).reshape(-1, 2)
-        there = entries[:, 0] != _ABSENT
-        if there.all():
-            return list(self._spans(entries, there, size))
-        half = ~there & (entries[:, 1] != _ABSENT)
-        if half.any():
-            raise self._wrong(half, "has a size, and no place")
-        spans = self._spans(entries[there], there, size) if there.any() else iter(())
-        return [next(spans) if is_there else None for is_there in there.tolist()]
-
-    def _spans(
-        self, entries: np.ndarray[Any, Any], there: np.ndarray[Any, Any], size: int | None
-    ) -> Iterator[tuple[int, int]]:
-        """Yield the first and last bytes of the inner chunks that are there; all are checked."""
-        first = self._first
-        last = LARGEST_VARIABLE_CHUNK * self.count if size is None else size
+        first, last = self._first, LARGEST_VARIABLE_CHUNK * self.count if size is None else size
         if not self._at_start and size is not None:
             last -= self.index_size
         largest = max(0, min(self.pipeline.largest_encoded_size, last - first))
         starts, sizes = entries[:, 0], entries[:, 1]
-        if sizes.max() > largest:
+        if sizes.max() <= largest and first <= starts[0] <= last:
+            ends = starts + sizes
+            if ends[-1] <= last and (starts[1:] == ends[:-1]).all():
+                return ShardIndex(starts, ends, True)
+        return self._checked(entries, first, last, largest)
+
+    def _checked(
+        self, entries: np.ndarray[Any, Any], first: int, last: int, largest: int
+    ) -> ShardIndex:
+        """Return an index, some of whose entries are missing, out of order, or wrong."""
+        there = entries[:, 0] != _ABSENT
+        half = ~there & (entries[:, 1] != _ABSENT)
+        if half.any():
+            raise self._wrong(half, "has a size, and no place")
+        starts, sizes = entries[there].T
+        if (sizes > largest).any():
             what = f"has more than the {largest} bytes that it can have"
             raise self._wrong(_among(there, sizes > largest), what)
         ends = starts + sizes
         # starts are looked at by themselves, as a sum may have wrapped around
-        if starts.min() < first or starts.max() > last or ends.max() > last:
-            outside = (starts < first) | (starts > last) | (ends > last)
+        outside = (starts < first) | (starts > last) | (ends > last)
+        if outside.any():
             what = f"lies outside of the bytes {first} to {last}"
             raise self._wrong(_among(there, outside), what)
-        if (starts[1:] < ends[:-1]).any():  # not in order, at least
-            order = np.lexsort((ends, starts))
-            over = np.zeros(len(starts), bool)
-            over[order[1:]] = starts[order[1:]] < ends[order[:-1]]
-            if over.any():
-                raise self._wrong(_among(there, over), "overlaps another")
-        return zip(starts.tolist(), ends.tolist(), strict=True)
+        order = np.lexsort((ends, starts))
+        over = np.zeros(len(starts), bool)
+        over[order[1:]] = starts[order[1:]] < ends[order[:-1]]
+        if over.any():
+            raise self._wrong(_among(there, over), "overlaps another")
+        spans = np.full((2, self.count), -1, np.int64)
+        spans[:, there] = starts, ends
+        return ShardIndex(spans[0], spans[1], bool(there.all()))
 
     def _wrong(self, wrong: np.ndarray[Any, Any], what: str) -> CorruptDataError:
         """Make the error of an index, some of whose entries are wrong."""
@@ -371,15 +422,19 @@ class ShardLayout:
 
     def joined(self, chunks: Sequence[Buffer | None]) -> bytes:
         """Return a shard of encoded inner chunks in C order; ``None`` leaves one out."""
-        sizes = np.array([_ABSENT if data is None else len(data) for data in chunks], np.uint64)
+        sizes = [None if data is None else len(data) for data in chunks]
+        return self.joined_pieces([data for data in chunks if data is not None], sizes)
+
+    def joined_pieces(self, pieces: Sequence[Buffer], sizes_or_none: Sequence[int | None]) -> bytes:
+        """Return a shard of pieces of inner chunks in C order, given their sizes."""
+        sizes = np.array([_ABSENT if size is None else size for size in sizes_or_none], np.uint64)
         there = sizes != _ABSENT
         ends = np.cumsum(np.where(there, sizes, 0), dtype=np.uint64)
         starts = np.where(there, ends - sizes, _ABSENT)
         if self._at_start:
             starts[there] += np.uint64(self.index_size)
         index = self.encoded_index(starts, sizes)
-        parts = [data for data in chunks if data is not None]
-        return b"".join([index, *parts] if self._at_start else [*parts, index])
+        return b"".join([index, *pieces] if self._at_start else [*pieces, index])
 
     def encoded_index(self, starts: np.ndarray[Any, Any], sizes: np.ndarray[Any, Any]) -> Buffer:
         """Return the bytes of an index."""
