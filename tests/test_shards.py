@@ -8,6 +8,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -380,6 +381,9 @@ def test_the_indexes_that_are_kept_are_few(monkeypatch: pytest.MonkeyPatch) -> N
     number = id(store)
     assert number in shards._by_store
     del array, store
+    until = time.monotonic() + 30
+    while number in shards._by_store and time.monotonic() < until:
+        time.sleep(0.01)  # a worker thread may be about to let go of it
     assert number not in shards._by_store
 
 
