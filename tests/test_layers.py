@@ -43,6 +43,7 @@ MAY_IMPORT_ASYNCIO = (
     "zarrstore.compute",
     "zarrstore.stores.remote",
     "zarrstore.stores._remote",
+    "zarrstore.stores._report",
     "zarrstore.stores.wrappers.latency",
     "zarrstore_testing",
 )

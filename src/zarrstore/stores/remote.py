@@ -13,7 +13,7 @@ from zarrstore.errors import NotShareableError
 from zarrstore.runtime import WORKERS, Home, LoopHome, PerProcess
 from zarrstore.stores._remote import blocking
 from zarrstore.stores._remote.asynchronous import AsyncFiles
-from zarrstore.stores._remote.base import Files, Report
+from zarrstore.stores._remote.base import Files, FilesReport
 from zarrstore.stores._remote.http import HTTPFiles
 from zarrstore.stores._remote.recipe import Recipe
 from zarrstore.stores._remote.s3 import S3Files
@@ -170,7 +170,7 @@ class RemoteStore(Store):
 
     def _open(self) -> Files:
         """Make what does the work, once in each process."""
-        report = Report(self._url, self._recipe.secrets(), self._forbidden_is_missing)
+        report = FilesReport(self._url, self._recipe.secrets(), self._forbidden_is_missing)
         if os.getpid() != self._pid and not self._recipe.is_shareable:
             raise NotShareableError(
                 f"{self._url} lives in process {self._pid} and cannot be used in a forked one: "

@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import random
 import re
 import weakref
-from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from zarrstore.byte_range import ByteRequest, resolve
-from zarrstore.errors import (
-    AccessDeniedError,
-    BackendError,
-    CorruptDataError,
-    UnsupportedOperationError,
-    ZarrStoreError,
-)
+from zarrstore.errors import AccessDeniedError, BackendError, UnsupportedOperationError
 from zarrstore.operations import Capability, Stat
-from zarrstore.redaction import redact
+from zarrstore.stores._report import DENIED, Entry, Report
 
-__all__ = [
-    "ATTEMPTS",
-    "Files",
-    "Report",
-    "Retry",
-    "content_range",
-    "left_out",
-    "part_of",
-    "retried",
-    "stat_of",
-]
+__all__ = ["Files", "FilesReport", "content_range", "left_out", "part_of", "stat_of"]
 
-T = TypeVar("T")
-
-ATTEMPTS = 4
-_FIRST_DELAY = 0.1
-_LONGEST_DELAY = 5.0
-
-_DENIED = "check the credentials, and that they may do this"
 _TIMEOUT = "the server did not answer in time; try again, or raise the filesystem's timeout"
 _UNREACHABLE = "the server cannot be reached; check its address, and that it is running"
-_ERRORS: dict[str, tuple[type[BackendError | UnsupportedOperationError], str]] = {
-    "PermissionError": (AccessDeniedError, _DENIED),
+_ERRORS: dict[str, Entry] = {
+    "PermissionError": (AccessDeniedError, DENIED),
     "NoCredentialsError": (
         AccessDeniedError,
         "pass credentials in storage_options, or anon=True for public data",
     ),
-    "PartialCredentialsError": (AccessDeniedError, _DENIED),
+    "PartialCredentialsError": (AccessDeniedError, DENIED),
     "ServerTimeoutError": (BackendError, _TIMEOUT),
     "ConnectTimeoutError": (BackendError, _UNREACHABLE),
     "ReadTimeoutError": (BackendError, _TIMEOUT),
@@ -83,92 +56,18 @@ _DENIED_STATUS = (401, 403, 407)
 _MISSING_STATUS = (404, 410)
 
 
-class Report:
-    """Turns what a filesystem raises into our errors, by one table, without credentials.
+class FilesReport(Report):
+    """The report on an fsspec filesystem."""
 
-    Parameters
-    ----------
-    url : str
-        The store's URL, redacted.
-    secrets : iterable of str
-        Texts that no message may show.
-    forbidden_is_missing : bool
-        Whether "forbidden", on reading, means that there is no such key.
-    """
+    errors = _ERRORS
 
-    def __init__(
-        self, url: str, secrets: Iterable[str] = (), forbidden_is_missing: bool = False
-    ) -> None:
-        self.url = url
-        self.forbidden_is_missing = forbidden_is_missing
-        self._secrets = sorted(secrets, key=len, reverse=True)
-
-    def clean(self, text: str) -> str:
-        """Return a text without credentials."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return redact(text)
-
-    def during(self, action: str, key: str) -> During:
-        """Translate what the block raises."""
-        return During(self, action, key, missing=False)
-
-    def unless_missing(self, action: str, key: str) -> During:
-        """Translate what the block raises; when that says "no such key", just leave it."""
-        return During(self, action, key, missing=True)
-
-    def failed(self, action: str, key: str, why: str) -> BackendError:
-        """Make the error of an answer that is no use."""
-        return BackendError(
-            self.clean(f"cannot {action} {key!r} in {self.url}: {why}"), store=self.url, key=key
-        )
-
-    def denied(self, action: str, key: str, why: str) -> AccessDeniedError:
-        return AccessDeniedError(
-            self.clean(f"cannot {action} {key!r} in {self.url}: {why}; {_DENIED}"),
-            store=self.url,
-            key=key,
-        )
-
-    def corrupt(self, key: str, why: str) -> CorruptDataError:
-        """Make the error of bytes that are not what was asked for."""
-        return CorruptDataError(
-            self.clean(f"wrong answer for {key!r} in {self.url}: {why}"), store=self.url, key=key
-        )
-
-    def translated(self, error: Exception, action: str, key: str) -> ZarrStoreError:
-        """Return the error of ours for an exception of the filesystem."""
-        error = _at_the_bottom(error)
-        if isinstance(error, ZarrStoreError):
-            return error
+    def entry(self, error: Exception) -> Entry:
         if _status(error) in _DENIED_STATUS:
-            cls, advice = _ERRORS["PermissionError"]
-        else:
-            names = (base.__name__ for base in type(error).__mro__)
-            cls, advice = next(
-                (_ERRORS[name] for name in names if name in _ERRORS), (BackendError, "")
-            )
-        said = str(error) or type(error).__name__
-        message = f"cannot {action} {key!r} in {self.url}: {said}"
-        message = self.clean(f"{message}; {advice}" if advice else message)
-        if issubclass(cls, BackendError):
-            number = getattr(error, "errno", None)
-            number = number if isinstance(number, int) else None
-            return cls(message, store=self.url, key=key, errno=number)
-        return cls(message, store=self.url, key=key)
+            return _ERRORS["PermissionError"]
+        return super().entry(error)
 
-    def shown(self, error: BaseException | None) -> BaseException | None:
-        """Return an exception that can be chained: itself, or a likeness without credentials."""
-        if error is None:
-            return None
-        cause = error.__cause__ or error.__context__
-        safe = self.shown(cause)
-        text = f"{error}\n{error!r}"
-        if safe is cause and self.clean(text) == text:
-            return error
-        likeness = BackendError(self.clean(f"{type(error).__name__}: {error}"), store=self.url)
-        likeness.__cause__ = safe
-        return likeness.with_traceback(error.__traceback__)
+    def behind(self, error: Exception) -> Exception:
+        return _at_the_bottom(error)
 
     def is_missing(self, error: Exception) -> bool:
         """Tell whether an exception says that there is no such key, and nothing else."""
@@ -199,62 +98,6 @@ def _at_the_bottom(error: Exception) -> Exception:
     ):
         return cause
     return error
-
-
-class During:
-    """The context manager of `Report.during` and `Report.unless_missing`."""
-
-    __slots__ = ("_action", "_key", "_missing", "_report")
-
-    def __init__(self, report: Report, action: str, key: str, missing: bool) -> None:
-        self._report = report
-        self._action = action
-        self._key = key
-        self._missing = missing
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        _: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, ZarrStoreError):
-            return False
-        if self._missing and self._report.is_missing(error):
-            return True
-        ours = self._report.translated(error, self._action, self._key)
-        try:
-            raise ours from self._report.shown(error)
-        finally:
-            ours.__context__ = None  # it would show what was cleaned away
-
-
-class Retry(Exception):  # noqa: N818
-    """An attempt failed in a way that another may not; ``error`` is raised after the last."""
-
-    def __init__(self, error: Exception, after: float = 0.0) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.after = after
-
-
-async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Make up to `ATTEMPTS` attempts at something that may be done twice."""
-    delay = _FIRST_DELAY
-    for number in range(1, ATTEMPTS + 1):
-        try:
-            return await attempt()
-        except Retry as again:
-            error, after = again.error, again.after
-        if number == ATTEMPTS:
-            break
-        jitter = random.uniform(0.5, 1.0)  # noqa: S311  clients must not come back in step
-        await asyncio.sleep(min(_LONGEST_DELAY, max(after, delay * jitter)))
-        delay *= 3
-    raise error
 
 
 _CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*", re.IGNORECASE)

@@ -19,7 +19,8 @@ from zarrstore.byte_range import (
 )
 from zarrstore.errors import UnsupportedOperationError
 from zarrstore.operations import Capability, Stat
-from zarrstore.stores._remote.base import Files, Report, Retry, content_range, part_of, retried
+from zarrstore.stores._remote.base import Files, content_range, part_of
+from zarrstore.stores._report import Report, Retry, retried
 
 __all__ = ["HTTPFiles"]
 

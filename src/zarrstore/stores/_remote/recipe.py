@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterator
 from typing import Any
 
 from zarrstore.errors import StoreURLError
 from zarrstore.redaction import redact
+from zarrstore.stores._report import secrets_of
 
 __all__ = ["EXTRAS", "Recipe"]
 
 _OWN_LOOP = ("asynchronous", "loop", "skip_instance_cache")
-_SECRET_NAME = re.compile(
-    r"secret|passw|pwd|token|^key$|_key$|sas|credential|auth|signature", re.IGNORECASE
-)
 # botocore's older default waits ten seconds before it says that a server is down
 _S3_CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}}
 EXTRAS = {
@@ -180,7 +176,7 @@ class Recipe:
 
     def secrets(self) -> frozenset[str]:
         """Return the credentials among the arguments, which no message may show."""
-        return frozenset(_secrets("", [*self.args, self.options]))
+        return frozenset(secrets_of("", [*self.args, self.options]))
 
     def url(self, path: str) -> str:
         """Return the URL of a path, credentials redacted."""
@@ -261,22 +257,6 @@ def _is_data(value: Any) -> bool:
     except Exception:  # noqa: BLE001  whatever it raises, it cannot be sent
         return False
     return True
-
-
-def _secrets(name: str, value: Any) -> Iterator[str]:
-    if isinstance(value, Recipe):
-        yield from value.secrets()
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            inherited = name if _SECRET_NAME.search(name) else str(key)
-            yield from _secrets(inherited, item)
-    elif isinstance(value, list | tuple):
-        # the fields of a named tuple (aiohttp.BasicAuth) have names of their own
-        names = getattr(value, "_fields", None) or [name] * len(value)
-        for key, item in zip(names, value, strict=True):
-            yield from _secrets(key, item)
-    elif isinstance(value, str) and len(value) > 3 and _SECRET_NAME.search(name):
-        yield value
 
 
 def _frozen(value: Any) -> Any:

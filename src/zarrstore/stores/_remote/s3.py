@@ -10,15 +10,8 @@ from zarrstore.byte_range import ByteRequest, OffsetByteRequest, RangeByteReques
 from zarrstore.errors import UnsupportedOperationError
 from zarrstore.fan_out import map_bounded
 from zarrstore.operations import Absent, Capability, Stat, Version
-from zarrstore.stores._remote.base import (
-    Files,
-    Report,
-    Retry,
-    content_range,
-    part_of,
-    retried,
-    stat_of,
-)
+from zarrstore.stores._remote.base import Files, content_range, part_of, stat_of
+from zarrstore.stores._report import Report, Retry, retried
 
 __all__ = ["S3Files"]
 
