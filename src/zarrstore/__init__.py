@@ -81,6 +81,7 @@ _HOMES = {
     "zarrstore.stores.local": ("LocalStore",),
     "zarrstore.stores.mapping": ("MappingStore",),
     "zarrstore.stores.memory": ("MemoryStore",),
+    "zarrstore.stores.object": ("ObjectStore",),
     "zarrstore.stores.remote": ("RemoteStore",),
     "zarrstore.stores.wrappers.base": ("WrapperStore",),
     "zarrstore.stores.wrappers.latency": ("LatencyStore",),
@@ -170,6 +171,7 @@ if TYPE_CHECKING:
     from zarrstore.stores.local import LocalStore as LocalStore
     from zarrstore.stores.mapping import MappingStore as MappingStore
     from zarrstore.stores.memory import MemoryStore as MemoryStore
+    from zarrstore.stores.object import ObjectStore as ObjectStore
     from zarrstore.stores.remote import RemoteStore as RemoteStore
     from zarrstore.stores.wrappers.base import WrapperStore as WrapperStore
     from zarrstore.stores.wrappers.latency import LatencyStore as LatencyStore

@@ -15,18 +15,26 @@ import stat
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from zarrstore.abc import Store
 from zarrstore.errors import StoreURLError
 from zarrstore.redaction import redact
+from zarrstore.stores._object.options import SCHEMES, is_obstore
 from zarrstore.stores._remote.recipe import EXTRAS
 from zarrstore.sync import SyncStore
 
-__all__ = ["OpenRequest", "StoreLike", "known_adapters", "known_schemes", "make_store"]
+__all__ = ["Engine", "OpenRequest", "StoreLike", "known_adapters", "known_schemes", "make_store"]
 
 StoreLike: TypeAlias = Any
 """What `make_store` accepts."""
+
+
+Engine: TypeAlias = Literal["obstore", "fsspec"]
+"""What opens URLs of S3, Google Cloud, Azure and HTTP."""
+
+_ENGINES = get_args(Engine)
+_ENGINE_VARIABLE = "ZARRSTORE_ENGINE"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,12 +50,15 @@ class OpenRequest:
         For the backend, as given by the user.
     below : OpenRequest or None
         For an adapter: what stands before the ``|``.
+    engine : {"obstore", "fsspec"} or None
+        What is to open a URL that both can.
     """
 
     url: str
     read_only: bool = False
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     below: OpenRequest | None = None
+    engine: Engine | None = None
 
     def __repr__(self) -> str:
         below = "" if self.below is None else f", below={self.below!r}"
@@ -160,11 +171,34 @@ def _no_options(request: OpenRequest, kind: str, *allowed: str) -> None:
         )
 
 
-def _open_fsspec(request: OpenRequest) -> Store:
-    store: Store = _load("remote", "RemoteStore").from_url(
-        request.url, dict(request.storage_options) or None, read_only=request.read_only
-    )
-    return store
+def _open_remote(request: OpenRequest) -> Store:
+    """Open a URL by the engine asked for; by default obstore, where that means the same."""
+    known = request.url.partition("://")[0] in SCHEMES
+    engine = request.engine or (_default_engine() if known else "fsspec")
+    options = dict(request.storage_options)
+    found: Store | None = None
+    if engine == "obstore":
+        found = _load("object", "ObjectStore").from_url(request.url, options, request.read_only)
+    elif engine is None:
+        found = _load("object", "ObjectStore").from_url_if_alike(
+            request.url, options, request.read_only
+        )
+    if found is None:
+        found = _load("remote", "RemoteStore").from_url(
+            request.url, options or None, request.read_only
+        )
+    return found
+
+
+def _default_engine() -> Engine | None:
+    return _checked_engine(os.environ.get(_ENGINE_VARIABLE) or None, f"{_ENGINE_VARIABLE}=")
+
+
+def _checked_engine(engine: Any, name: str = "engine=") -> Engine | None:
+    if engine is not None and engine not in _ENGINES:
+        raise ValueError(f"{name}{engine!r} is none of {', '.join(map(repr, _ENGINES))}")
+    known: Engine | None = engine
+    return known
 
 
 def _open_zip_adapter(request: OpenRequest) -> Store:
@@ -177,7 +211,7 @@ def _open_zip_adapter(request: OpenRequest) -> Store:
     url, slash, key = below.url.rpartition("/")
     if not slash or not key or url.endswith("/"):
         raise StoreURLError(f"{redact(below.url)!r} before '|zip:' does not name a file")
-    parent = OpenRequest(url, True, below.storage_options, below.below)
+    parent = replace(below, url=url, read_only=True)
     archive: Store = _load("zip", "ZipStore").from_store(parent.open(), key, close_store=True)
     return _below(archive, request.rest)
 
@@ -245,19 +279,22 @@ def known_adapters() -> list[str]:
 def _root(request: OpenRequest) -> Store:
     found = _SCHEME.match(request.url)
     if "::" in request.url:
-        return _open_fsspec(request)
+        return _open_remote(request)
     if found is None:
         if _NO_PATH.match(request.url):
             raise _unknown_scheme(request.url.partition("://")[0], redact(request.url))
+        _no_engine(request)
         return _open_path(request.url, request)
     scheme = found["scheme"].lower()
     request = replace(request, url=scheme + request.url[len(scheme) :])
     handler = _SCHEMES.get(scheme) or _plugin("zarrstore.stores", scheme)
+    if scheme in _SCHEMES:
+        _no_engine(request)
     if handler is not None:
         return handler(request)
     if not _is_known_to_fsspec(scheme):
         raise _unknown_scheme(scheme, redact(request.url))
-    return _open_fsspec(request)
+    return _open_remote(request)
 
 
 def _is_known_to_fsspec(scheme: str) -> bool:
@@ -287,7 +324,14 @@ def _adapter(request: OpenRequest) -> Handler:
     return handler
 
 
-def _parse(url: str, read_only: bool, storage_options: Mapping[str, Any]) -> OpenRequest:
+def _no_engine(request: OpenRequest) -> None:
+    if request.engine is not None:
+        raise TypeError(f"engine= goes with URLs of {', '.join(sorted(SCHEMES))}, and no others")
+
+
+def _parse(
+    url: str, read_only: bool, storage_options: Mapping[str, Any], engine: Engine | None = None
+) -> OpenRequest:
     almost = _ALMOST_URL.match(url)
     scheme = almost["scheme"].lower() if almost else ""
     if almost is not None and (scheme in _SCHEMES or scheme in EXTRAS):
@@ -298,7 +342,7 @@ def _parse(url: str, read_only: bool, storage_options: Mapping[str, Any]) -> Ope
             "Give a pathlib.Path for a local name that begins so"
         )
     first, *adapters = url.split("|")
-    request = OpenRequest(first, read_only, storage_options)
+    request = OpenRequest(first, read_only, storage_options, engine=engine)
     for adapter in adapters:
         request = OpenRequest(adapter, read_only, {}, request)
     return request
@@ -309,6 +353,7 @@ def make_store(
     *,
     read_only: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> Store:
     """Return the store that a URL, path, mapping or other object stands for, without I/O.
 
@@ -318,11 +363,16 @@ def make_store(
         A `Store` or its blocking face; a path or ``file://`` URL (a directory, or a zip file);
         ``memory://name``; a URL of any fsspec scheme, chains included; a pipeline such as
         ``s3://bucket/x.zip|zip:inner/``; ``None`` for a new `MemoryStore`; a dict or any
-        mutable mapping; an ``FSMap``, a ``UPath``, or ``(filesystem, path)`` of fsspec.
+        mutable mapping; an ``FSMap``, a ``UPath``, or ``(filesystem, path)`` of fsspec; a store
+        of obstore.
     read_only : bool, default False
         If true, a store that is given is viewed read-only.
     storage_options : mapping, optional
         Options of the backend, for URLs and paths only.
+    engine : {"obstore", "fsspec"}, optional
+        What opens URLs of S3, Google Cloud, Azure and HTTP. By default what the environment
+        variable ``ZARRSTORE_ENGINE`` names; else obstore if it is installed and the options mean
+        the same to it, and fsspec if not.
 
     Raises
     ------
@@ -334,7 +384,10 @@ def make_store(
     if storage_options is not None and not isinstance(storage_options, Mapping):
         raise TypeError(f"storage_options are a mapping, not {type(storage_options).__name__}")
     if isinstance(store_like, str):
-        return _parse(store_like, read_only, storage_options or {}).open()
+        engine = _checked_engine(engine)
+        return _parse(store_like, read_only, storage_options or {}, engine).open()
+    if engine is not None:
+        raise TypeError(f"engine= goes with a URL, not with {type(store_like).__name__}")
     if isinstance(store_like, os.PathLike) and not hasattr(store_like, "storage_options"):
         store_like = os.fspath(store_like)
         if isinstance(store_like, str):
@@ -366,10 +419,12 @@ def _from_object(given: Any, read_only: bool) -> Store:
         store = _load("mapping", "MappingStore")(given, read_only=read_only)
     elif isinstance(given, tuple) and len(given) == 2 and hasattr(given[0], "protocol"):
         store = _load("remote", "RemoteStore")(given[0], given[1], read_only=read_only)
+    elif is_obstore(given):
+        store = _load("object", "ObjectStore")(given, read_only=read_only)
     else:
         raise TypeError(
             f"cannot open a store from {type(given).__name__}; accepted are a Store, a path or "
             "URL string, a pathlib.Path, None (a new MemoryStore), a dict or MutableMapping, an "
-            "FSMap, a UPath, and a tuple (fsspec filesystem, path)"
+            "FSMap, a UPath, a tuple (fsspec filesystem, path), and a store of obstore"
         )
     return store

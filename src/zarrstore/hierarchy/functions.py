@@ -25,7 +25,7 @@ from zarrstore.hierarchy.options import AccessMode, ArrayOptions
 from zarrstore.hierarchy.progress import reporting
 from zarrstore.hierarchy.tree import Tree
 from zarrstore.keys import join
-from zarrstore.registry import StoreLike, make_store
+from zarrstore.registry import Engine, StoreLike, make_store
 from zarrstore.runtime import WORKERS, LoopHome, is_inline
 from zarrstore.stores.wrappers.prefix import PrefixStore
 from zarrstore.sync import SyncStore
@@ -91,18 +91,21 @@ async def place(
     path: str | None,
     mode: AccessMode = "a",
     storage_options: StorageOptionsOfStore = None,
+    engine: Engine | None = None,
 ) -> Place:
     """Return the store for a mode, and the path in it; a node is a place to start from."""
     core.check_mode(mode)
     path = node_path(path or "")
     if isinstance(store, Face):
-        if storage_options:
-            raise TypeError("storage_options go with a URL or a path, not with a node")
+        if storage_options or engine:
+            raise TypeError("storage_options and engine go with a URL, not with a node")
         path = _below(store.path, path)
         store = store.store
 
     async def make() -> Store:
-        return make_store(store, read_only=mode == "r", storage_options=storage_options)
+        return make_store(
+            store, read_only=mode == "r", storage_options=storage_options, engine=engine
+        )
 
     is_store = isinstance(store, Store | SyncStore)
     # to tell a directory from a zip file takes a look at the disk
@@ -126,9 +129,12 @@ async def _loaded_options(options: Mapping[str, Any]) -> ArrayOptions:
 
 
 async def open_store(
-    store: StoreLike, mode: AccessMode, storage_options: StorageOptionsOfStore
+    store: StoreLike,
+    mode: AccessMode,
+    storage_options: StorageOptionsOfStore,
+    engine: Engine | None,
 ) -> Store:
-    at = await place(store, "", mode, storage_options)
+    at = await place(store, "", mode, storage_options, engine)
     made = PrefixStore(at.store, at.path) if at.path else at.store
     await at_home(made, core.prepare_store, made, mode)
     return made

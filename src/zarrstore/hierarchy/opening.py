@@ -13,7 +13,7 @@ from zarrstore.hierarchy.functions import Opened
 from zarrstore.hierarchy.group import Group, blocking_face
 from zarrstore.hierarchy.group_core import GroupCore
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions
-from zarrstore.registry import StoreLike
+from zarrstore.registry import Engine, StoreLike
 from zarrstore.runtime import drive_inline
 
 __all__ = [
@@ -55,6 +55,7 @@ def open_store(
     *,
     mode: AccessMode = "a",
     storage_options: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> Store:
     """Open a store from a string, a path, a dict, or another object.
 
@@ -65,12 +66,16 @@ def open_store(
         any fsspec scheme (``s3://``, ``gs://``, ``az://``, ``https://`` ..., ``::`` chains), a
         pipeline such as ``s3://bucket/x.zip|zip:inner/``; ``None`` for a new `MemoryStore`; a
         dict or any mutable mapping; an ``FSMap``, a ``UPath``, or a tuple ``(fsspec filesystem,
-        path)``; a `Store`; a `Group`, for what is below it.
+        path)``; a store of obstore; a `Store`; a `Group`, for what is below it.
     mode : {"a", "r", "r+", "w", "w-"}, default "a"
         ``r`` read only, must exist; ``r+`` must exist; ``a`` create if missing; ``w`` delete
         what is there; ``w-`` fail if anything is there.
     storage_options : mapping, optional
         For the backend of a URL, such as ``{"anon": True}``.
+    engine : {"obstore", "fsspec"}, optional
+        What opens a URL of S3, Google Cloud, Azure or HTTP. By default what the environment
+        variable ``ZARRSTORE_ENGINE`` names; else obstore if it is installed and the options mean
+        the same to it, and fsspec if not.
 
     Returns
     -------
@@ -93,7 +98,7 @@ def open_store(
     >>> open_store("memory://example", mode="r").sync["a"]
     b'1'
     """
-    return run(functions.open_store, store, mode, storage_options)
+    return run(functions.open_store, store, mode, storage_options, engine)
 
 
 def create_array(

@@ -13,7 +13,7 @@ from zarrstore.hierarchy.functions import Opened
 from zarrstore.hierarchy.group import AsyncGroup, async_face
 from zarrstore.hierarchy.group_core import GroupCore
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions
-from zarrstore.registry import StoreLike
+from zarrstore.registry import Engine, StoreLike
 
 __all__ = [
     "consolidate_metadata",
@@ -45,9 +45,10 @@ async def open_store(
     *,
     mode: AccessMode = "a",
     storage_options: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> Store:
     """Open a store: see `zarrstore.open_store`."""
-    return await functions.open_store(store, mode, storage_options)
+    return await functions.open_store(store, mode, storage_options, engine)
 
 
 async def create_array(

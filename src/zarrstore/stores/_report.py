@@ -19,20 +19,34 @@ from zarrstore.errors import (
 )
 from zarrstore.redaction import redact
 
-__all__ = ["ATTEMPTS", "DENIED", "During", "Entry", "Report", "Retry", "retried", "secrets_of"]
+__all__ = [
+    "DENIED",
+    "During",
+    "Entry",
+    "Report",
+    "Retry",
+    "left_out",
+    "looks_like_html",
+    "retried",
+    "secrets_of",
+]
 
 T = TypeVar("T")
 
 Entry: TypeAlias = tuple[type[BackendError | UnsupportedOperationError], str]
 """The class of ours for an exception, and what to do."""
 
-ATTEMPTS = 4
+_ATTEMPTS = 4
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
 _UNKNOWN: Entry = (BackendError, "")
 DENIED = "check the credentials, and that they may do this"
 _SECRET_NAME = re.compile(
     r"secret|passw|pwd|token|^key$|_key$|key_id$|sas|credential|auth|signature", re.IGNORECASE
+)
+
+_HTML_START = re.compile(
+    rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE
 )
 
 
@@ -181,14 +195,14 @@ class Retry(Exception):  # noqa: N818
 
 
 async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Make up to `ATTEMPTS` attempts at something that may be done twice."""
+    """Make up to 4 attempts at something that may be done twice."""
     delay = _FIRST_DELAY
-    for number in range(1, ATTEMPTS + 1):
+    for number in range(1, _ATTEMPTS + 1):
         try:
             return await attempt()
         except Retry as again:
             error, after = again.error, again.after
-        if number == ATTEMPTS:
+        if number == _ATTEMPTS:
             break
         jitter = random.uniform(0.5, 1.0)  # noqa: S311  clients must not come back in step
         await asyncio.sleep(min(_LONGEST_DELAY, max(after, delay * jitter)))
@@ -211,3 +225,13 @@ def secrets_of(name: str, value: Any) -> Iterator[str]:
             yield from secrets_of(key, item)
     elif isinstance(value, str) and len(value) > 3 and _SECRET_NAME.search(name):
         yield value
+
+
+def left_out(*_: Any, **__: Any) -> Any:
+    """Stand for a hook that a kind of filesystem leaves to the operation."""
+    return NotImplemented
+
+
+def looks_like_html(body: bytes | memoryview) -> bool:
+    """Tell whether a value is a web page by its first words."""
+    return _HTML_START.match(body) is not None

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import AccessDeniedError, BackendError, UnsupportedOperationError
 from zarrstore.operations import Capability, Stat
-from zarrstore.stores._report import DENIED, Entry, Report
+from zarrstore.stores._report import DENIED, Entry, Report, left_out
 
-__all__ = ["Files", "FilesReport", "content_range", "left_out", "part_of", "stat_of"]
+__all__ = ["Files", "FilesReport", "content_range", "part_of", "stat_of"]
 
 _TIMEOUT = "the server did not answer in time; try again, or raise the filesystem's timeout"
 _UNREACHABLE = "the server cannot be reached; check its address, and that it is running"
@@ -161,11 +161,6 @@ def _parsed(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         return parsedate_to_datetime(text)
-
-
-def left_out(*_: Any, **__: Any) -> Any:
-    """Stand for a hook that a kind of filesystem leaves to the operation."""
-    return NotImplemented
 
 
 class Files:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.operations import Capability, Stat
 from zarrstore.stores._files import is_temporary, refuse_temporary, temporary_name
-from zarrstore.stores._remote.base import Files, left_out, stat_of
+from zarrstore.stores._remote.base import Files, stat_of
+from zarrstore.stores._report import left_out
 
 __all__ = ["ArchiveFiles", "BlockingFiles", "LocalFiles", "MemoryFiles", "URLFiles"]
 

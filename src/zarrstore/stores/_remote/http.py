@@ -20,15 +20,12 @@ from zarrstore.byte_range import (
 from zarrstore.errors import UnsupportedOperationError
 from zarrstore.operations import Capability, Stat
 from zarrstore.stores._remote.base import Files, content_range, part_of
-from zarrstore.stores._report import Report, Retry, retried
+from zarrstore.stores._report import Report, Retry, looks_like_html, retried
 
 __all__ = ["HTTPFiles"]
 
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 _INDEX_TITLE = re.compile(rb"<title>[^<]*(?:index of|directory listing)", re.IGNORECASE)
-_HTML_START = re.compile(
-    rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +121,7 @@ class HTTPFiles(Files):
         if (
             said.lower().startswith("text/html")
             and not key.lower().endswith((".html", ".htm"))
-            and _HTML_START.match(answer.body)
+            and looks_like_html(answer.body)
         ):
             raise self.report.failed(
                 "read",
