@@ -33,7 +33,7 @@ FLOORS = [
     ("stores",),
     ("registry",),
     ("format",),
-    ("chunks", "compute", "hierarchy", "shards", "updating"),
+    ("chunks", "compute", "hierarchy", "shards", "streams", "updating"),
 ]
 TOP = len(FLOORS)
 MAY_IMPORT_ASYNCIO = (
@@ -44,6 +44,7 @@ MAY_IMPORT_ASYNCIO = (
     "zarrstore.stores.remote",
     "zarrstore.stores._remote",
     "zarrstore.stores._report",
+    "zarrstore.stores._object",
     "zarrstore.stores.wrappers.latency",
     "zarrstore_testing",
 )

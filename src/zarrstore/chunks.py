@@ -38,6 +38,7 @@ from zarrstore.format.indexing import ChunkPart, Selection
 from zarrstore.operations import Buffer
 from zarrstore.runtime import is_inline, limits
 from zarrstore.shards import read_part_of_shard
+from zarrstore.streams import read_in_streams, write_in_streams
 from zarrstore.updating import update
 
 __all__ = ["Progress", "read_chunks", "write_chunks"]
@@ -107,6 +108,10 @@ class _Mover(ABC):
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
         """Move a batch of parts: inline several, on a loop one."""
 
+    @abstractmethod
+    async def _in_streams(self, parts: Iterator[ChunkPart], nbytes: int) -> Iterator[ChunkPart]:
+        """Move parts by a store that waits in threads; return those that are left."""
+
     async def run(self) -> None:
         """Move everything."""
         parts = self._selection.parts(self._spec.grid)
@@ -119,6 +124,8 @@ class _Mover(ABC):
         if self._inline:
             fitting = _BATCH_BYTES // max(1, self._spec.pipeline.nbytes)
             self._largest_batch = max(1, min(_BATCH_CHUNKS, fitting))
+        elif self._pipeline is not None and self._store._waits_in_threads:
+            parts = await self._in_streams(parts, self._pipeline.nbytes)
         await each_bounded(
             self._move_and_tell,
             self._batches(parts),
@@ -165,9 +172,12 @@ class _Mover(ABC):
         else:
             async with limits.memory(self._pipeline_of(parts[0]).nbytes):
                 await self._move(parts)
+        self._tell(len(parts))
+
+    def _tell(self, more: int) -> None:
         if self._progress is not None:
             with self._counting:
-                self._done += len(parts)
+                self._done += more
                 self._progress(self._done, self._total)
 
     async def _move_and_time(self, parts: Sequence[ChunkPart]) -> None:
@@ -222,8 +232,7 @@ class _Reader(_Mover):
                 return
         if not self._inline or (len(parts) < 2 and self._spec.pipeline.nbytes < _WORTH_A_BUFFER):
             for part in parts:
-                data = await self._store.get(self._key(part))
-                await compute(self._place, part, data)
+                await compute(self._place, part, await self._store.get(self._key(part)))
         elif self._at_once > 1 and self._pipeline is not None:
             for first in range(0, len(parts), self._at_once):
                 some = parts[first : first + self._at_once]
@@ -232,6 +241,10 @@ class _Reader(_Mover):
             put = self._place if self._pipeline is None else self._place_plainly
             keys = map(self._key, parts)
             await self._store.get_each(keys, lambda index, data: put(parts[index], data))
+
+    async def _in_streams(self, parts: Iterator[ChunkPart], nbytes: int) -> Iterator[ChunkPart]:
+        put, tell = self._place_plainly, self._tell
+        return await read_in_streams(self._store, parts, self._total, nbytes, self._key, put, tell)
 
     async def _read_of_shard(self, part: ChunkPart) -> bool:
         """Read a small part of a shard without the rest; tell whether it was one."""
@@ -325,6 +338,15 @@ class _Writer(_Mover):
     def _together(self) -> bool:
         return self._small and self._unit.encodes_many
 
+    async def _in_streams(self, parts: Iterator[ChunkPart], nbytes: int) -> Iterator[ChunkPart]:
+        encoded, tell = self._encoded_whole, self._tell
+        return await write_in_streams(self._store, parts, self._total, nbytes, encoded, tell)
+
+    def _encoded_whole(self, part: ChunkPart) -> tuple[str, Buffer] | None:
+        """Return the key and bytes of a whole chunk; ``None`` if it is none, or not stored."""
+        whole = [part] if part.is_whole and self._fields is None else []
+        return next(self._encoded_in_turn(whole, []), None)
+
     async def _move(self, parts: Sequence[ChunkPart]) -> None:
         if self._fields is not None:
             parts = [in_part(part) for part in parts]
@@ -344,10 +366,9 @@ class _Writer(_Mover):
                 await self._store.set(*encoded)
         for key in empty:
             await self._store.delete(key)
-        if len(whole) < len(parts):
-            for part in parts:
-                if not part.is_whole:
-                    await self._update(part)
+        for part in parts:
+            if not part.is_whole:
+                await self._update(part)
 
     def _encoded_in_turn(
         self, parts: Sequence[ChunkPart], empty: list[str]
@@ -450,8 +471,7 @@ async def read_chunks(
     CorruptDataError
         If a chunk cannot be decoded; the message names its key.
     """
-    reader = _Reader(store, path, spec, selection, progress, out=out)
-    await reader.run()
+    await _Reader(store, path, spec, selection, progress, out=out).run()
 
 
 async def write_chunks(
@@ -472,26 +492,13 @@ async def write_chunks(
 
     Parameters
     ----------
-    store : Store
-    path : str
-        Of the array in the store.
-    spec : ArraySpec
-    selection : Selection
+    store, path, spec, selection, progress
+        As for `read_chunks`.
     value : numpy.ndarray
         Of the selection's shape.
-    progress : callable, optional
     write_empty_chunks : bool, default False
     fields : sequence of str, optional
         Write only these fields of records, and leave the others as they are.
     """
-    writer = _Writer(
-        store,
-        path,
-        spec,
-        selection,
-        progress,
-        value=value,
-        write_empty_chunks=write_empty_chunks,
-        fields=fields,
-    )
-    await writer.run()
+    where = store, path, spec, selection, progress
+    await _Writer(*where, value=value, write_empty_chunks=write_empty_chunks, fields=fields).run()

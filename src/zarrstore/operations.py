@@ -164,6 +164,10 @@ class Operations(ABC):
     """Whether ``_set`` may be given a memoryview of the caller's buffer, which it must not keep.
     By default it gets ``bytes``."""
 
+    _waits_in_threads = False
+    """Whether ``_get_each`` and ``_set_each`` are coroutines that wait in a thread of their own,
+    so that much is moved quicker by several of them than by a coroutine for each value."""
+
     _read_only = False
     _closed = False
     _view_of: Operations | None = None
