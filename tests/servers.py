@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import html
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -34,6 +36,8 @@ __all__ = [
     "misbehaving_http_server",
     "s3_bucket",
     "s3_server",
+    "seaweed_bucket",
+    "seaweed_server",
     "strict_s3_bucket",
 ]
 
@@ -470,3 +474,64 @@ def strict_s3_bucket() -> Iterator[Bucket]:
         yield bucket
     finally:
         moto.stop()
+
+
+class _SeaweedFS:
+    """An S3 server of its own kind, in a process of its own, with its files in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        ports = {
+            f"{part}.{kind}": free_port()
+            for part in ("s3", "filer", "master", "volume")
+            for kind in ("port", "port.grpc")
+        }
+        self.endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+        weed = shutil.which("weed", path=os.path.dirname(sys.executable)) or "weed"
+        self._process = subprocess.Popen(
+            [
+                weed, "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+                "-s3", "-filer", "-volume.max=50", "-volume.minFreeSpace=1",
+                "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
+                *(f"-{name}={port}" for name, port in ports.items()),
+            ],
+            cwd=directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        limit = time.monotonic() + 120
+        while not self._answers():
+            assert self._process.poll() is None, "weed ended"
+            assert time.monotonic() < limit, "SeaweedFS does not answer"
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        """Tell whether an object can be written, which takes longest to begin."""
+        try:
+            for path, body in (("/ready", None), ("/ready/k", b"1")):
+                request = urllib.request.Request(self.endpoint + path, body, method="PUT")
+                with urllib.request.urlopen(request, timeout=5):
+                    pass
+        except OSError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        self._process.kill()  # to end in order takes it 15 seconds
+        self._process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def seaweed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server (SeaweedFS) that takes any credentials."""
+    server = _SeaweedFS(tmp_path_factory.mktemp("seaweed"))
+    options = {"key": "any", "secret": "any-secret", "endpoint_url": server.endpoint}
+    try:
+        yield S3Server(server.endpoint, options)
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def seaweed_bucket(seaweed_server: S3Server) -> Bucket:
+    """A new, empty bucket of a real S3 server."""
+    return seaweed_server.bucket()

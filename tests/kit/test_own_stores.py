@@ -11,6 +11,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import obstore.store
 import pytest
 from blockbuster import BlockBuster
 from zarrstore_testing import Options, StoreTests
@@ -20,6 +21,7 @@ from zarrstore.abc import Store
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
+from zarrstore.stores.object import ObjectStore
 from zarrstore.stores.remote import RemoteStore
 from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.logging import LoggingStore
@@ -136,6 +138,33 @@ class TestRemoteStoreOnS3(StoreTests):
     def make_store(self) -> Store:
         url = f"{self.s3.url}/{uuid.uuid4()}"
         return RemoteStore.from_url(url, self.s3.storage_options)
+
+
+class TestObjectStoreOnMemory(StoreTests):
+    def make_store(self) -> Store:
+        return ObjectStore(obstore.store.MemoryStore(), prefix="a/b")
+
+
+class TestObjectStoreOnFiles(InDirectory):
+    def make_store(self) -> Store:
+        return ObjectStore(obstore.store.LocalStore(self.new_directory()))
+
+
+class TestObjectStoreOnS3(StoreTests):
+    options = Options(many_keys=1050, examples=5)
+
+    @pytest.fixture(autouse=True)
+    def bucket(self, s3_bucket: Bucket) -> None:
+        self.s3 = s3_bucket
+
+    def make_store(self) -> Store:
+        url = f"{self.s3.url}/{uuid.uuid4()}"
+        return ObjectStore.from_url(url, self.s3.storage_options)
+
+
+class TestPrefixStoreOverObjectStore(StoreTests):
+    def make_store(self) -> Store:
+        return PrefixStore(ObjectStore(obstore.store.MemoryStore()), "a")
 
 
 class TestStackedWrappers(InDirectory):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Self
 
 import anyio
@@ -12,15 +12,20 @@ import anyio
 from zarrstore.abc import Store
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import NotShareableError, StoreURLError
+from zarrstore.fan_out import map_bounded
 from zarrstore.keys import check_prefix
+from zarrstore.readable import Receive
 from zarrstore.redaction import join_url, redact
 from zarrstore.stores._object.engine import check_engine
-from zarrstore.stores._object.objects import Objects
+from zarrstore.stores._object.objects import Meta, Objects
 from zarrstore.stores._object.options import SCHEMES, NotTranslatable
 from zarrstore.stores._object.report import ObjectsReport
 from zarrstore.stores._object.sources import Given, Source, source_of_url
+from zarrstore.stores._object.threads import in_thread, one_by_one
 
 __all__ = ["ObjectStore"]
+
+_FEW = 8
 
 
 class ObjectStore(Store):
@@ -57,6 +62,8 @@ class ObjectStore(Store):
     >>> store.sync["a/b"], list(store.sync.list_dir())
     (b'hello', ['a'])
     """
+
+    _waits_in_threads = True
 
     def __init__(
         self,
@@ -180,42 +187,79 @@ class ObjectStore(Store):
             )
         with report.during("open", self._prefix):
             await check_engine(self._url)
-            await self._source.arrange()
-            return self._source.kind(self._source.make(), self._prefix, report)
+            return await in_thread(self._make, report)
         raise AssertionError
+
+    def _make(self, report: ObjectsReport) -> Objects:
+        self._source.arrange()
+        return self._source.kind(self._source.make(), self._prefix, report)
 
     def _close(self) -> None:
         self._made = None
 
     async def _get(self, key: str) -> Any:
-        return await (await self._objects()).get(key)
+        return await in_thread((await self._objects()).get, key)
 
     async def _get_range(self, key: str, byte_range: ByteRequest) -> Any:
-        return await (await self._objects()).get_range(key, byte_range)
+        return await in_thread((await self._objects()).get_range, key, byte_range)
+
+    async def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
+        objects = await self._objects()
+        await one_by_one(
+            enumerate(keys),
+            lambda place: (place[0], objects.get(place[1])),
+            lambda found: receive(*found),
+        )
 
     async def _stat(self, key: str) -> Any:
-        return await (await self._objects()).stat(key)
+        return await in_thread((await self._objects()).stat, key)
 
     async def _set(self, key: str, value: Any) -> Any:
-        return await (await self._objects()).set(key, value)
+        return await in_thread((await self._objects()).set, key, value, to_its_end=True)
 
     async def _set_if(self, key: str, value: Any, expect: Any) -> Any:
-        return await (await self._objects()).set_if(key, value, expect, self._conflict)
+        set_if = (await self._objects()).set_if
+        return await in_thread(set_if, key, value, expect, self._conflict, to_its_end=True)
 
-    async def _delete(self, key: str) -> Any:
-        await (await self._objects()).delete(key)
+    async def _set_each(self, items: Iterable[tuple[str, Any]]) -> None:
+        objects = await self._objects()
+        await one_by_one(items, lambda item: objects.set(*item))
 
-    async def _list(self, prefix: str) -> Any:
-        return (await self._objects()).keys(prefix)
+    async def _delete(self, key: str) -> None:
+        await in_thread((await self._objects()).delete, key, to_its_end=True)
+
+    async def _pages(self, prefix: str) -> AsyncIterator[list[Meta]]:
+        pages = (await self._objects()).pages(prefix)
+        while (page := await in_thread(next, pages, None)) is not None:
+            yield page
+
+    async def _list(self, prefix: str) -> AsyncIterator[str]:
+        empty: set[str] = set()
+        async for page in self._pages(prefix):
+            for meta in page:
+                if meta["size"] or not self._source.kind.has_markers:
+                    yield meta["path"]
+            # the marker of a directory is there, too, without the "/" at the end of its name
+            fresh = {meta["path"] for meta in page if not meta["size"]} - empty
+            if self._source.kind.has_markers and fresh:
+                empty |= fresh
+                names = list(fresh)
+                for name, there in zip(names, await map_bounded(self._stat, names), strict=True):
+                    if there is not None and not there.size:
+                        yield name
 
     def _list_dir(self, prefix: str) -> Any:
         return self._names(prefix) if self._source.kind.lists_one_level else NotImplemented
 
     async def _names(self, prefix: str) -> Any:
-        return (await self._objects()).names(prefix)
+        return await in_thread((await self._objects()).names, prefix)
 
-    async def _delete_dir(self, prefix: str) -> Any:
-        await (await self._objects()).delete_dir(prefix)
+    async def _delete_dir(self, prefix: str) -> None:
+        objects = await self._objects()
+        pages = [[meta["path"] for meta in page] async for page in self._pages(prefix)]
+        await map_bounded(
+            lambda keys: in_thread(objects.delete_many, keys, to_its_end=True), pages, limit=_FEW
+        )
 
-    async def _getsize_prefix(self, prefix: str) -> Any:
-        return await (await self._objects()).getsize_prefix(prefix)
+    async def _getsize_prefix(self, prefix: str) -> int:
+        return sum([meta["size"] async for page in self._pages(prefix) for meta in page])

@@ -1,27 +1,26 @@
-"""The keys of a store as the objects of one store of obstore, below one path."""
+"""The keys of a store as the objects of one store of obstore, below one path. All of it blocks."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
-import anyio.to_thread
-
 from zarrstore.byte_range import ByteRequest, OffsetByteRequest, RangeByteRequest, resolve
 from zarrstore.errors import BackendError, ConflictError
-from zarrstore.fan_out import map_bounded
 from zarrstore.operations import Absent, Capability, Stat, Version
 from zarrstore.stores._object.report import ObjectsReport, status_of
-from zarrstore.stores._report import Retry, looks_like_html, retried
+from zarrstore.stores._report import looks_like_html
 
 __all__ = [
     "GoogleObjects",
     "HTTPObjects",
     "LocalObjects",
     "MemoryObjects",
+    "Meta",
     "Objects",
 ]
 
@@ -30,9 +29,10 @@ T = TypeVar("T")
 _MULTIPART_FROM = 256 * 2**20
 _PART = 32 * 2**20
 _PAGE = 1000
-_FEW = 8
 _BROKE_OFF = "request or response body error"
+_PAUSES = (0.1, 0.3, 1.0)
 _NO_HEAD = (405, 501)
+_REFUSALS = ("PermissionDeniedError", "UnauthenticatedError")
 
 Meta: TypeAlias = dict[str, Any]
 Conflict: TypeAlias = Callable[[str, Any, Version | None], Exception]
@@ -70,41 +70,40 @@ class Objects:
         self._top = prefix
         self.report = report
 
-    async def get(self, key: str) -> memoryview | None:
+    def get(self, key: str) -> memoryview | None:
         with self.report.unless_missing("read", key):
-            return await self._steady(lambda: self._whole(key))
+            return self._steady(self._whole, key)
         return None
 
-    async def _whole(self, key: str) -> memoryview:
-        answer = await self._api.get_async(self._store, self._top + key)
-        return memoryview(await answer.bytes_async())
+    def _whole(self, key: str) -> memoryview:
+        answer = self._api.get(self._store, self._top + key)
+        return self._accepted(key, answer, answer.bytes())
 
-    async def get_range(self, key: str, byte_range: ByteRequest) -> memoryview | bytes | None:
+    def _accepted(self, key: str, answer: Any, body: Any) -> memoryview:  # noqa: ARG002
+        """Return the body of an answer, or raise if it is no value."""
+        return memoryview(body)
+
+    def get_range(self, key: str, byte_range: ByteRequest) -> memoryview | bytes | None:
         with self.report.unless_missing("read", key):
-            return await self._steady(lambda: self._part(key, byte_range))
+            return self._steady(self._part, key, byte_range)
         return None
 
-    async def _steady(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    def _steady(self, attempt: Callable[..., T], *args: Any) -> T:
         """Read again where an answer broke off, which obstore does not."""
-        try:
-            return await attempt()
-        except self._api.exceptions.GenericError as error:
-            if _BROKE_OFF not in str(error):
-                raise
-
-        async def again() -> T:
+        for pause in _PAUSES:
             try:
-                return await attempt()
+                return attempt(*args)
             except self._api.exceptions.GenericError as error:
-                raise Retry(error) from error
+                if _BROKE_OFF not in str(error):
+                    raise
+            time.sleep(pause)
+        return attempt(*args)
 
-        return await retried(again)
-
-    async def _part(self, key: str, byte_range: ByteRequest) -> memoryview | bytes | None:
+    def _part(self, key: str, byte_range: ByteRequest) -> memoryview | bytes | None:
         first: Exception | None = None
         if not isinstance(byte_range, RangeByteRequest) or byte_range.start < byte_range.end:
             try:
-                part = await self._asked(key, byte_range)
+                part = self._asked(key, byte_range)
             except (self._api.exceptions.BaseError, NotImplementedError) as error:
                 if self.report.is_missing(error) or _is_final(error):
                     raise
@@ -112,14 +111,14 @@ class Objects:
             else:
                 if part is not None:
                     return part
-        return await self._part_by_size(key, byte_range, first)
+        return self._part_by_size(key, byte_range, first)
 
-    async def _asked(self, key: str, byte_range: ByteRequest) -> memoryview | None:
+    def _asked(self, key: str, byte_range: ByteRequest) -> memoryview | None:
         """Ask for a range as it is; ``None`` if the answer may not be all there is."""
         path = self._top + key
         if isinstance(byte_range, RangeByteRequest):
-            # one step, where `get_async` takes two; a full answer needs no further proof
-            data = await self._api.get_range_async(
+            # a full answer needs no further proof: obstore has checked where it begins
+            data = self._api.get_range(
                 self._store, path, start=byte_range.start, end=byte_range.end
             )
             found = memoryview(data)
@@ -128,43 +127,39 @@ class Objects:
             wanted = {"offset": byte_range.offset}
         else:
             wanted = {"suffix": byte_range.suffix}
-        answer = await self._api.get_async(self._store, path, options={"range": wanted})
-        found = memoryview(await answer.bytes_async())
+        answer = self._api.get(self._store, path, options={"range": wanted})
+        found = memoryview(answer.bytes())
         start, stop = resolve(byte_range, answer.meta["size"])
         return found if answer.range == (start, stop) and len(found) == stop - start else None
 
-    async def _part_by_size(
+    def _part_by_size(
         self, key: str, byte_range: ByteRequest, first: Exception | None
-    ) -> memoryview | bytes | None:
+    ) -> memoryview | bytes:
         """Ask for what there is of a range, by the size of the value."""
         start = stop = 0
         found = memoryview(b"")
         for _ in range(3):  # a value that is overwritten meanwhile may have another size
-            there = await self._stat(key)
-            if there is None:
-                return None
-            start, stop = resolve(byte_range, there.size)
+            start, stop = resolve(byte_range, self._stat(key).size)
             if start == stop:
                 return b""
             if first is not None and isinstance(byte_range, RangeByteRequest):
                 raise first  # it had nothing to do with the end
-            data = await self._api.get_range_async(
-                self._store, self._top + key, start=start, end=stop
+            found = memoryview(
+                self._api.get_range(self._store, self._top + key, start=start, end=stop)
             )
-            found = memoryview(data)
             if len(found) == stop - start:
                 return found
         raise self.report.corrupt(
             key, f"asked for bytes {start} to {stop}, got {len(found)}; read it again"
         )
 
-    async def stat(self, key: str) -> Stat | None:
+    def stat(self, key: str) -> Stat | None:
         with self.report.unless_missing("look up", key):
-            return await self._stat(key)
+            return self._stat(key)
         return None
 
-    async def _stat(self, key: str) -> Stat | None:
-        return self._stat_of(await self._api.head_async(self._store, self._top + key))
+    def _stat(self, key: str) -> Stat:
+        return self._stat_of(self._api.head(self._store, self._top + key))
 
     def _stat_of(self, meta: Meta) -> Stat:
         modified = meta["last_modified"]
@@ -176,9 +171,9 @@ class Objects:
         version: Version | None = result.get(self.version_field)
         return version
 
-    async def set(self, key: str, value: bytes) -> Version | None:
+    def set(self, key: str, value: bytes) -> Version | None:
         with self.report.during("write", key):
-            result = await self._api.put_async(
+            result = self._api.put(
                 self._store,
                 self._top + key,
                 value,
@@ -188,15 +183,15 @@ class Objects:
             version = self._version(result)
         if version is not None:
             return version
-        there = await self.stat(key)
+        there = self.stat(key)
         return there.version if there else None
 
-    async def set_if(self, key: str, value: bytes, expect: Any, conflict: Conflict) -> Any:
+    def set_if(self, key: str, value: bytes, expect: Any, conflict: Conflict) -> Version | None:
         errors = self._api.exceptions
         mode = "create" if isinstance(expect, Absent) else {self.version_field: expect}
         with self.report.during("write", key):
             try:
-                result = await self._api.put_async(
+                result = self._api.put(
                     self._store, self._top + key, value, mode=mode, use_multipart=False
                 )
                 return self._version(result)
@@ -205,78 +200,49 @@ class Objects:
             except FileNotFoundError as error:
                 if mode == "create" or not self.report.is_missing(error):
                     raise
-        there = await self.stat(key)
+        there = self.stat(key)
         raise conflict(key, expect, None if there is None else there.version)
 
-    async def delete(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         with self.report.unless_missing("delete", key):
-            await self._api.delete_async(self._store, self._top + key)
+            self._api.delete(self._store, self._top + key)
 
-    async def _pages(self, prefix: str) -> AsyncIterator[list[Meta]]:
+    def pages(self, prefix: str) -> Iterator[list[Meta]]:
         """Yield what is below a prefix in pages, paths cut to keys."""
         start = len(self._top)
         path = (self._top + prefix).rstrip("/") or None
-        async for page in self._api.list(self._store, path, chunk_size=_PAGE):
-            for meta in page:
-                meta["path"] = meta["path"][start:]
-            yield page
-
-    async def keys(self, prefix: str) -> AsyncIterator[str]:
-        empty: set[str] = set()
         with self.report.during("list", prefix):
-            async for page in self._pages(prefix):
+            for page in self._api.list(self._store, path, chunk_size=_PAGE):
                 for meta in page:
-                    if meta["size"] or not self.has_markers:
-                        yield meta["path"]
-                fresh = {meta["path"] for meta in page if not meta["size"]} - empty
-                if self.has_markers and fresh:
-                    empty |= fresh
-                    for key in await self._not_markers(list(fresh)):
-                        yield key
+                    meta["path"] = meta["path"][start:]
+                yield page
 
-    async def _not_markers(self, keys: list[str]) -> list[str]:
-        """Return the keys of empty objects that are there.
-
-        A marker of a directory is listed, too: without the ``/`` at the end of its name.
-        """
-        stats = await map_bounded(self.stat, keys, limit=_FEW)
-        return [key for key, there in zip(keys, stats, strict=True) if there and not there.size]
-
-    async def names(self, prefix: str) -> AsyncIterator[str]:
+    def names(self, prefix: str) -> list[str]:
         base = self._top + prefix
         with self.report.during("list", prefix):
-            found = await self._api.list_with_delimiter_async(self._store, base.rstrip("/") or None)
+            found = self._api.list_with_delimiter(self._store, base.rstrip("/") or None)
         paths = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
         # a key may be a prefix as well
-        for name in dict.fromkeys(path[len(base) :] for path in paths if path.startswith(base)):
-            if name:
-                yield name
+        names = dict.fromkeys(path[len(base) :] for path in paths if path.startswith(base))
+        return [name for name in names if name]
 
-    async def getsize_prefix(self, prefix: str) -> int:
-        with self.report.during("list", prefix):
-            return sum([meta["size"] async for page in self._pages(prefix) for meta in page])
-        raise AssertionError
-
-    async def delete_dir(self, prefix: str) -> None:
-        with self.report.during("delete", prefix):
-            pages = [[meta["path"] for meta in page] async for page in self._pages(prefix)]
-            await map_bounded(self._delete_page, pages, limit=_FEW)
-
-    async def _delete_page(self, keys: Sequence[str]) -> None:
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Delete keys in as few requests as the backend has for it."""
         paths = [self._top + key for key in keys]
-        try:
-            await self._api.delete_async(self._store, paths)
-        except Exception as error:
-            if not self.report.is_missing(error):
-                raise
-            # others deleted one of them meanwhile, and the rest may not have been tried
-            await map_bounded(self.delete, keys)
+        with self.report.during("delete", keys[0]):
+            try:
+                self._api.delete(self._store, paths)
+            except Exception as error:
+                if not self.report.is_missing(error):
+                    raise
+                # others deleted one of them meanwhile, and the rest may not have been tried
+                for key in keys:
+                    self.delete(key)
 
 
 def _is_final(error: Exception) -> bool:
     """Tell whether an exception has nothing to do with the range that was asked for."""
-    refusals = ("PermissionDeniedError", "UnauthenticatedError")
-    return type(error).__name__ in refusals or _BROKE_OFF in str(error)
+    return type(error).__name__ in _REFUSALS or _BROKE_OFF in str(error)
 
 
 class MemoryObjects(Objects):
@@ -292,34 +258,30 @@ class LocalObjects(Objects):
     has_markers = False
     lists_one_level = False  # with directories that have no files
 
-    async def set(self, key: str, value: bytes) -> Version | None:
+    def set(self, key: str, value: bytes) -> Version | None:
         try:
-            return await super().set(key, value)
+            return super().set(key, value)
         except BackendError as error:
             if error.errno != errno.EISDIR:
                 raise
-        await self._remove_empty_directories(key)
-        return await super().set(key, value)
+        self._remove_empty_directories(key)
+        return super().set(key, value)
 
-    async def set_if(self, key: str, value: bytes, expect: Any, conflict: Conflict) -> Any:
+    def set_if(self, key: str, value: bytes, expect: Any, conflict: Conflict) -> Version | None:
         try:
-            return await super().set_if(key, value, expect, conflict)
+            return super().set_if(key, value, expect, conflict)
         except ConflictError as error:
             if error.found is not None:
                 raise
-        await self._remove_empty_directories(key)
-        return await super().set_if(key, value, expect, conflict)
+        self._remove_empty_directories(key)
+        return super().set_if(key, value, expect, conflict)
 
-    async def _remove_empty_directories(self, key: str) -> None:
+    def _remove_empty_directories(self, key: str) -> None:
         """Make room for a key whose name is that of a prefix without keys."""
         path = os.path.join(self._store.prefix or "/", *(self._top + key).split("/"))
-        await anyio.to_thread.run_sync(_remove_empty_directories, path)
-
-
-def _remove_empty_directories(path: str) -> None:
-    for directory, _, _ in os.walk(path, topdown=False):
-        with suppress(OSError):
-            os.rmdir(directory)
+        for directory, _, _ in os.walk(path, topdown=False):
+            with suppress(OSError):
+                os.rmdir(directory)
 
 
 class GoogleObjects(Objects):
@@ -334,50 +296,45 @@ class HTTPObjects(Objects):
     capabilities = Capability.READ
     has_markers = False
 
-    async def _whole(self, key: str) -> memoryview:
-        answer = await self._api.get_async(self._store, self._top + key)
-        self._check(key, answer)
-        body = memoryview(await answer.bytes_async())
-        if _is_web_page(key, answer, body):
+    def _accepted(self, key: str, answer: Any, body: Any) -> memoryview:
+        self._check_encoding(key, answer)
+        found = memoryview(body)
+        said = str(answer.attributes.get("Content-Type", "")).lower()
+        if (
+            said.startswith("text/html")
+            and not key.lower().endswith((".html", ".htm"))
+            and looks_like_html(found)
+        ):
             raise self.report.failed(
                 "read",
                 key,
                 "the server answered with a web page, not with the value; check the URL, and "
                 "that no login or error page is in between",
             )
-        return body
+        return found
 
-    async def _asked(self, key: str, byte_range: ByteRequest) -> memoryview | None:
+    def _asked(self, key: str, byte_range: ByteRequest) -> memoryview | None:
         try:
-            return await super()._asked(key, byte_range)
+            return super()._asked(key, byte_range)
         except self._api.exceptions.NotSupportedError:  # the whole, whatever was asked for
-            whole = await self._whole(key)
+            whole = self._whole(key)
             start, stop = resolve(byte_range, len(whole))
             return whole[start:stop]
 
-    async def _stat(self, key: str) -> Stat:
+    def _stat(self, key: str) -> Stat:
         path = self._top + key
         try:
-            answer = await self._api.get_async(self._store, path, options={"head": True})
+            answer = self._api.get(self._store, path, options={"head": True})
         except FileNotFoundError as error:
             if status_of(error) not in _NO_HEAD:
                 raise
-            answer = await self._api.get_async(self._store, path)
-        self._check(key, answer)
+            answer = self._api.get(self._store, path)
+        self._check_encoding(key, answer)
         return self._stat_of(answer.meta)
 
-    def _check(self, key: str, answer: Any) -> None:
+    def _check_encoding(self, key: str, answer: Any) -> None:
         encoding = answer.attributes.get("Content-Encoding", "identity")
         if encoding not in ("", "identity"):
             raise self.report.corrupt(
                 key, f"it came with Content-Encoding {encoding!r}, and the stored bytes are wanted"
             )
-
-
-def _is_web_page(key: str, answer: Any, body: memoryview) -> bool:
-    said = str(answer.attributes.get("Content-Type", ""))
-    return (
-        said.lower().startswith("text/html")
-        and not key.lower().endswith((".html", ".htm"))
-        and looks_like_html(body)
-    )

@@ -30,6 +30,7 @@ _ERRORS: dict[str, Entry] = {
     "PermissionError": (AccessDeniedError, DENIED),
     "InvalidPathError": (UnsupportedOperationError, _ANOTHER_KEY),
     "ValueError": (UnsupportedOperationError, _ANOTHER_KEY),
+    "TypeError": (UnsupportedOperationError, _ANOTHER_KEY),
     "NotSupportedError": (UnsupportedOperationError, "the server cannot do it"),
     "NotImplementedError": (UnsupportedOperationError, "obstore cannot do it"),
     "FileNotFoundError": (BackendError, "check that the bucket or directory exists"),

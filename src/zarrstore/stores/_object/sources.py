@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-import anyio.to_thread
-
 from zarrstore.redaction import redact
 from zarrstore.stores._object.objects import (
     GoogleObjects,
@@ -59,7 +57,7 @@ class Source(Protocol):
     def make(self) -> Any:
         """Return the store of obstore."""
 
-    async def arrange(self) -> None:
+    def arrange(self) -> None:
         """Find out, before it is made, what only the network can tell."""
 
     def secrets(self) -> list[str]:
@@ -89,7 +87,7 @@ class Given:
     def make(self) -> Any:
         return self._store
 
-    async def arrange(self) -> None:
+    def arrange(self) -> None:
         pass
 
     def secrets(self) -> list[str]:
@@ -150,13 +148,15 @@ class URLSource(ABC):
 
     kind: type[Objects] = Objects
     shareable = True
+    has_user = False
+    """Whether an ``@`` may stand in the URL, before the name of the host."""
 
     def __init__(self, url: str, options: Mapping[str, Any], *, alike: bool = False) -> None:
         self._full = url
         self._options = dict(options)
         self._place, _, path = url.partition("://")[2].partition("/")
         self._path = path.strip("/")
-        if not self._place or "?" in url:
+        if not self._place or "?" in url or ("@" in self._place and not self.has_user):
             raise NotTranslatable(f"the form of {redact(url)!r}")
         self.url = redact(url.rstrip("/"))
         self._read(alike)
@@ -169,7 +169,7 @@ class URLSource(ABC):
     def make(self) -> Any:
         """Return the store of obstore."""
 
-    async def arrange(self) -> None:
+    def arrange(self) -> None:
         """Find out, before it is made, what only the network can tell."""
         return
 
@@ -206,11 +206,9 @@ class S3Source(URLSource):
             raise NotTranslatable("the ARN of an access point")
         self._settings = S3Settings.of(self._given("s3"))
 
-    async def arrange(self) -> None:
+    def arrange(self) -> None:
         if self._settings.endpoint is None:
-            region = await anyio.to_thread.run_sync(
-                region_of_bucket, self._place, self._settings.region
-            )
+            region = region_of_bucket(self._place, self._settings.region)
             self._settings = replace(self._settings, region=region)
 
     def make(self) -> Any:
@@ -261,6 +259,8 @@ class GoogleSource(URLSource):
 
 class AzureSource(URLSource):
     """``az://container/prefix``, as adlfs opens it: an account, and its key or signature."""
+
+    has_user = True
 
     def _read(self, alike: bool) -> None:
         given = self._given("abfs")
