@@ -480,11 +480,9 @@ class _SeaweedFS:
     """An S3 server of its own kind, in a process of its own, with its files in a directory."""
 
     def __init__(self, directory: Path) -> None:
-        ports = {
-            f"{part}.{kind}": free_port()
-            for part in ("s3", "filer", "master", "volume")
-            for kind in ("port", "port.grpc")
-        }
+        names = [f"{part}.port" for part in ("s3", "filer", "master", "volume")]
+        names += [f"{name}.grpc" for name in names]
+        ports = {name: free_port() for name in names}
         self.endpoint = f"http://127.0.0.1:{ports['s3.port']}"
         weed = shutil.which("weed", path=os.path.dirname(sys.executable)) or "weed"
         self._process = subprocess.Popen(
@@ -492,6 +490,7 @@ class _SeaweedFS:
                 weed, "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
                 "-s3", "-filer", "-volume.max=50", "-volume.minFreeSpace=1",
                 "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
+                "-s3.port.iceberg=0", "-s3.port.lance=0",
                 *(f"-{name}={port}" for name, port in ports.items()),
             ],
             cwd=directory,

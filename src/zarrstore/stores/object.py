@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Self
 
@@ -75,7 +76,7 @@ class ObjectStore(Store):
     ) -> None:
         super().__init__(read_only=read_only)
         # a source is what a pickle holds
-        self._source: Source = store if hasattr(store, "arrange") else Given(store)
+        self._source: Source = store if isinstance(store, Source) else Given(store)
         self._prefix = check_prefix(prefix)
         self._forbidden_is_missing = forbidden_is_missing
         self._url = join_url(self._source.url, self._prefix.rstrip("/"))
@@ -124,7 +125,7 @@ class ObjectStore(Store):
                 f"{', '.join(sorted(SCHEMES))}",
                 store=redact(url),
             )
-        if importlib.util.find_spec("obstore") is None:
+        if not _is_installed():
             raise StoreURLError(
                 f"to open {redact(url)!r} by way of obstore needs a package that is not installed: "
                 "pip install 'zarrstore[obstore]'",
@@ -133,11 +134,7 @@ class ObjectStore(Store):
         try:
             source = source_of_url(url, storage_options or {})
         except NotTranslatable as reason:
-            raise StoreURLError(
-                f"obstore cannot open {redact(url)!r}: {reason} is not known to mean the same to "
-                "it; use engine='fsspec', or give a store of obstore that is made as you want it",
-                store=redact(url),
-            ) from reason
+            raise _not_translatable(redact(url), reason) from reason
         return cls(source, read_only=read_only, forbidden_is_missing=forbidden_is_missing)
 
     @classmethod
@@ -145,7 +142,7 @@ class ObjectStore(Store):
         cls, url: str, storage_options: Mapping[str, Any], read_only: bool = False
     ) -> Self | None:
         """Open a URL if obstore is installed, and opens it as fsspec would; else ``None``."""
-        if importlib.util.find_spec("obstore") is None:
+        if not _is_installed():
             return None
         try:
             return cls(source_of_url(url, storage_options, alike=True), read_only=read_only)
@@ -191,8 +188,11 @@ class ObjectStore(Store):
         raise AssertionError
 
     def _make(self, report: ObjectsReport) -> Objects:
-        self._source.arrange()
-        return self._source.kind(self._source.make(), self._prefix, report)
+        try:
+            store = self._source.make()
+        except NotTranslatable as reason:  # of a profile
+            raise _not_translatable(self._url, reason) from reason
+        return self._source.kind(store, self._prefix, report)
 
     def _close(self) -> None:
         self._made = None
@@ -263,3 +263,15 @@ class ObjectStore(Store):
 
     async def _getsize_prefix(self, prefix: str) -> int:
         return sum([meta["size"] async for page in self._pages(prefix) for meta in page])
+
+
+def _is_installed() -> bool:
+    return "obstore" in sys.modules or importlib.util.find_spec("obstore") is not None
+
+
+def _not_translatable(url: str, reason: NotTranslatable) -> StoreURLError:
+    return StoreURLError(
+        f"obstore cannot open {url!r}: {reason} is not known to mean the same to it; use "
+        "engine='fsspec', or give a store of obstore that is made as you want it",
+        store=url,
+    )

@@ -11,7 +11,7 @@ from zarrstore.stores._report import DENIED, Entry, Report
 __all__ = ["ObjectsReport", "status_of"]
 
 _CREDENTIALS = "check the credentials (anon=True in storage_options for public data)"
-_ANOTHER_KEY = "obstore cannot have such a key; use another"
+_ANOTHER_KEY = "obstore cannot have such a key; use another, or engine='fsspec'"
 _UNREACHABLE = "the server cannot be reached; check its address, and that it is running"
 _REGION = "the bucket is in another region; name it: client_kwargs={'region_name': ...}"
 _MISSING_STATUS = (404, 410)

@@ -11,7 +11,7 @@ from typing import Any
 
 from zarrstore.stores._object.options import NotTranslatable, Options
 
-__all__ = ["S3Settings", "region_of_bucket"]
+__all__ = ["S3Options", "S3Settings", "region_of_bucket"]
 
 _DEFAULT_REGION = "us-east-1"
 _LIFE = timedelta(minutes=9)
@@ -24,6 +24,54 @@ _CLIENT_NAMES = {
     "aws_session_token": "token",
 }
 _PROFILE_SETTINGS = ("addressing_style", "use_accelerate_endpoint", "use_dualstack_endpoint")
+
+
+class S3Options:
+    """What is given of a bucket, in s3fs's words.
+
+    Parameters
+    ----------
+    given : Options
+
+    Raises
+    ------
+    NotTranslatable
+        If an option is not known to mean the same to obstore.
+    """
+
+    def __init__(self, given: Options) -> None:
+        client = dict(given.take("client_kwargs") or {})
+        for name in [name for name in client if name in _CLIENT_NAMES]:
+            given.put(_CLIENT_NAMES[name], client.pop(name))
+        if client:
+            raise NotTranslatable(f"the option client_kwargs[{min(client)!r}]")
+        self._profile, self._token = given.take("profile"), given.take("token")
+        self._key, self._secret = given.take("key", "username"), given.take("secret", "password")
+        self._endpoint, self._region = given.take("endpoint_url"), given.take("region_name")
+        self._anonymous, self._pays = bool(given.take("anon")), bool(given.take("requester_pays"))
+        if given.take("use_ssl") is False and not self._endpoint:
+            raise NotTranslatable("the option use_ssl=False")
+        given.end()
+        if bool(self._key) != bool(self._secret):
+            raise NotTranslatable(f"the option {'key' if self._key else 'secret'!r} alone")
+
+    def settings(self) -> S3Settings:
+        """Find the settings that s3fs would use. Reads the files of profiles.
+
+        Raises
+        ------
+        NotTranslatable
+            If a setting of the profile is not known to mean the same to obstore.
+        """
+        found = _Profile(self._profile)
+        fixed = _fixed(self._key, self._secret, self._token) if self._key else None
+        return S3Settings(
+            endpoint=self._endpoint or found.endpoint,
+            region=self._region or found.region or _DEFAULT_REGION,
+            anonymous=self._anonymous,
+            requester_pays=self._pays,
+            credentials=fixed or found.credentials,
+        )
 
 
 @dataclass(frozen=True)
@@ -39,38 +87,6 @@ class S3Settings:
     anonymous: bool
     requester_pays: bool
     credentials: Callable[[], dict[str, Any]] = field(repr=False)
-
-    @classmethod
-    def of(cls, given: Options) -> S3Settings:
-        """Find the settings that s3fs would use.
-
-        Raises
-        ------
-        NotTranslatable
-            If an option, or a setting of the profile, is not known to mean the same to obstore.
-        """
-        client = dict(given.take("client_kwargs") or {})
-        for name in [name for name in client if name in _CLIENT_NAMES]:
-            given.put(_CLIENT_NAMES[name], client.pop(name))
-        if client:
-            raise NotTranslatable(f"the option client_kwargs[{min(client)!r}]")
-        profile, token = given.take("profile"), given.take("token")
-        key, secret = given.take("key", "username"), given.take("secret", "password")
-        endpoint, region = given.take("endpoint_url"), given.take("region_name")
-        anonymous, pays = bool(given.take("anon")), bool(given.take("requester_pays"))
-        if given.take("use_ssl") is False and not endpoint:
-            raise NotTranslatable("the option use_ssl=False")
-        given.end()
-        if bool(key) != bool(secret):
-            raise NotTranslatable(f"the option {'key' if key else 'secret'!r} alone")
-        found = _Profile(profile)
-        return cls(
-            endpoint=endpoint or found.endpoint,
-            region=region or found.region or _DEFAULT_REGION,
-            anonymous=anonymous,
-            requester_pays=pays,
-            credentials=_fixed(key, secret, token) if key else found.credentials,
-        )
 
     def config(self) -> tuple[dict[str, Any], Callable[[], dict[str, Any]] | None]:
         """Return the configuration of the store of obstore, and what gives it credentials."""

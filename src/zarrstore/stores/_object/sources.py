@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from zarrstore.redaction import redact
 from zarrstore.stores._object.objects import (
@@ -18,7 +18,7 @@ from zarrstore.stores._object.objects import (
     Objects,
 )
 from zarrstore.stores._object.options import NotTranslatable, Options, class_of
-from zarrstore.stores._object.s3 import S3Settings, region_of_bucket
+from zarrstore.stores._object.s3 import S3Options, region_of_bucket
 from zarrstore.stores._report import secrets_of
 
 __all__ = ["Given", "Source", "URLSource", "source_of_url"]
@@ -45,6 +45,7 @@ _KINDS: dict[str, type[Objects]] = {
 }
 
 
+@runtime_checkable
 class Source(Protocol):
     """How to get a store of obstore. Compares by where it is and how it is reached."""
 
@@ -55,10 +56,7 @@ class Source(Protocol):
     """Whether another process can get the same one."""
 
     def make(self) -> Any:
-        """Return the store of obstore."""
-
-    def arrange(self) -> None:
-        """Find out, before it is made, what only the network can tell."""
+        """Return the store of obstore. May block, to find out how it is reached."""
 
     def secrets(self) -> list[str]:
         """Return the credentials that no message may show."""
@@ -86,9 +84,6 @@ class Given:
 
     def make(self) -> Any:
         return self._store
-
-    def arrange(self) -> None:
-        pass
 
     def secrets(self) -> list[str]:
         return list(secrets_of("", dict(getattr(self._store, "config", {}))))
@@ -169,10 +164,6 @@ class URLSource(ABC):
     def make(self) -> Any:
         """Return the store of obstore."""
 
-    def arrange(self) -> None:
-        """Find out, before it is made, what only the network can tell."""
-        return
-
     def _given(self, protocol: str) -> Options:
         """Return the options, and those that fsspec is configured to add."""
         from fsspec.config import conf
@@ -201,18 +192,18 @@ class URLSource(ABC):
 class S3Source(URLSource):
     """``s3://bucket/prefix``, as s3fs opens it."""
 
-    def _read(self, alike: bool) -> None:  # noqa: ARG002
+    def _read(self, alike: bool) -> None:
         if self._place.startswith("arn:"):
             raise NotTranslatable("the ARN of an access point")
-        self._settings = S3Settings.of(self._given("s3"))
-
-    def arrange(self) -> None:
-        if self._settings.endpoint is None:
-            region = region_of_bucket(self._place, self._settings.region)
-            self._settings = replace(self._settings, region=region)
+        self._asked = S3Options(self._given("s3"))
+        if alike:
+            self._asked.settings()
 
     def make(self) -> Any:
-        config, provider = self._settings.config()
+        settings = self._asked.settings()
+        if settings.endpoint is None:
+            settings = replace(settings, region=region_of_bucket(self._place, settings.region))
+        config, provider = settings.config()
         return _stores().S3Store(
             self._place,
             prefix=self._path or None,
