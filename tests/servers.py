@@ -10,8 +10,6 @@ import asyncio
 import gzip
 import html
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +23,7 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
+from seaweed import SeaweedFS, free_port
 
 __all__ = [
     "Bucket",
@@ -42,13 +41,6 @@ __all__ = [
 ]
 
 REGION = "us-east-1"
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class AppThread:
@@ -476,53 +468,10 @@ def strict_s3_bucket() -> Iterator[Bucket]:
         moto.stop()
 
 
-class _SeaweedFS:
-    """An S3 server of its own kind, in a process of its own, with its files in a directory."""
-
-    def __init__(self, directory: Path) -> None:
-        names = [f"{part}.port" for part in ("s3", "filer", "master", "volume")]
-        names += [f"{name}.grpc" for name in names]
-        ports = {name: free_port() for name in names}
-        self.endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-        weed = shutil.which("weed", path=os.path.dirname(sys.executable)) or "weed"
-        self._process = subprocess.Popen(
-            [
-                weed, "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-                "-s3", "-filer", "-volume.max=50", "-volume.minFreeSpace=1",
-                "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
-                "-s3.port.iceberg=0", "-s3.port.lance=0",
-                *(f"-{name}={port}" for name, port in ports.items()),
-            ],
-            cwd=directory,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        limit = time.monotonic() + 120
-        while not self._answers():
-            assert self._process.poll() is None, "weed ended"
-            assert time.monotonic() < limit, "SeaweedFS does not answer"
-            time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        """Tell whether an object can be written, which takes longest to begin."""
-        try:
-            for path, body in (("/ready", None), ("/ready/k", b"1")):
-                request = urllib.request.Request(self.endpoint + path, body, method="PUT")
-                with urllib.request.urlopen(request, timeout=5):
-                    pass
-        except OSError:
-            return False
-        return True
-
-    def stop(self) -> None:
-        self._process.kill()  # to end in order takes it 15 seconds
-        self._process.wait(10)
-
-
 @pytest.fixture(scope="session")
 def seaweed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server (SeaweedFS) that takes any credentials."""
-    server = _SeaweedFS(tmp_path_factory.mktemp("seaweed"))
+    server = SeaweedFS(tmp_path_factory.mktemp("seaweed"))
     options = {"key": "any", "secret": "any-secret", "endpoint_url": server.endpoint}
     try:
         yield S3Server(server.endpoint, options)

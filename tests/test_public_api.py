@@ -18,6 +18,7 @@ STORES = [
     "LoggingStore",
     "MappingStore",
     "MemoryStore",
+    "ObjectStore",
     "PrefixStore",
     "RemoteStore",
     "WrapperStore",
