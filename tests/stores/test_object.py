@@ -275,8 +275,10 @@ def slowly(call: Callable[..., Any]) -> Callable[..., Any]:
     return slow
 
 
-async def test_many_wait_at_once_where_each_takes_long() -> None:
-    store = Slow(MemoryStore())
+@pytest.mark.parametrize("prefix", ["", "a/b"])
+async def test_many_wait_at_once_where_each_takes_long(prefix: str) -> None:
+    store: Store = Slow(MemoryStore())
+    store = zarrstore.PrefixStore(store, prefix) if prefix else store
     made = await zarrstore.aio.create_array(store, shape=500, chunks=1, dtype="int8")
     started = time.monotonic()
     await made.write(..., np.ones(500, "int8"))

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import zarrstore
 from zarrstore import aio
+from zarrstore.byte_range import RangeByteRequest
 from zarrstore.errors import StoreURLError
+from zarrstore.stores._object.sources import source_of_url
 from zarrstore.stores.object import ObjectStore
 from zarrstore.stores.remote import RemoteStore
+
+if TYPE_CHECKING:
+    from servers import FileServer
+
+pytest_plugins = ["servers"]
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +73,27 @@ def test_other_clouds_with_credentials_that_are_not_given_are_left_to_fsspec() -
         with pytest.raises(StoreURLError, match=extra):  # its package is not installed here
             zarrstore.open_store(url)
         assert isinstance(zarrstore.open_store(url, engine="obstore"), ObjectStore)
+
+
+def test_google_cloud_by_its_address(http_server: FileServer) -> None:
+    http_server.put("bucket/x/k", b"hello")
+    options = {"token": "anon", "endpoint_url": http_server.url}
+    store = zarrstore.open_store("gs://bucket/x", storage_options=options)
+    assert isinstance(store, ObjectStore)
+    assert store.sync["k"] == b"hello"
+    assert store.sync.get("k", RangeByteRequest(1, 99)) == b"ello"
+    assert store.sync.get("missing") is None
+    store.sync.close()
+
+
+def test_azure_has_what_is_given() -> None:
+    options = {"account_name": "me", "account_key": "a2V5"}
+    made = source_of_url("az://box/x", options).make()
+    assert dict(made.config) == {**options, "container_name": "box"}
+    assert made.prefix == "x"
+    made = source_of_url("abfs://box@me.dfs.core.windows.net", {"sas_token": "sv=1&sig=x"}).make()
+    assert made.config["account_name"] == "me"
+    assert made.config["sas_key"] == "sv=1&sig=x"
 
 
 def test_an_engine_that_is_asked_for_opens_or_raises() -> None:

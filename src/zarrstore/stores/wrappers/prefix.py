@@ -38,6 +38,7 @@ class PrefixStore(WrapperStore):
     def __init__(self, store: Store, prefix: str, *, read_only: bool = False) -> None:
         super().__init__(store, read_only=read_only)
         self._prefix = check_prefix(prefix)
+        self._waits_in_threads = store._waits_in_threads
 
     @property
     def prefix(self) -> str:
