@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import html
-import os
 import subprocess
 import sys
 import threading

@@ -33,7 +33,7 @@ FLOORS = [
     ("stores",),
     ("registry",),
     ("format",),
-    ("chunks", "compute", "hierarchy", "shards", "streams", "updating"),
+    ("chunks", "compute", "hierarchy", "moving", "shards", "streams", "updating"),
 ]
 TOP = len(FLOORS)
 MAY_IMPORT_ASYNCIO = (
