@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["Limits", "limits", "pool", "pool_of_loop", "positive", "run_in_worker"]
+__all__ = ["Limits", "Pool", "limits", "pool", "pool_of_loop", "positive", "run_in_worker"]
 
 T = TypeVar("T")
 
@@ -182,7 +182,7 @@ limits = Limits(requests=128, nbytes=2**28, threads=min(32, 4 * (os.cpu_count() 
 """The process-wide limits. Settable: ``zarrstore.limits.requests = 256``."""
 
 
-class _Pool:
+class Pool:
     """The worker threads of this process."""
 
     def __init__(self) -> None:
@@ -206,8 +206,8 @@ class _Pool:
         return self._executor.submit(function, *args, **kwargs)
 
 
-pool = _Pool()
-pool_of_loop = _Pool()
+pool = Pool()
+pool_of_loop = Pool()
 """For the package's own I/O loop: all other worker threads may be waiting for that."""
 
 

@@ -147,11 +147,12 @@ def operation(
     """Make a coroutine method run in the home of its store, wherever it is awaited."""
 
     @functools.wraps(method)
-    async def at_home(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def at_home(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        # no coroutine of its own around that of the method: there may be thousands of calls
         home = self._home
         if home.here():
-            return await method(self, *args, **kwargs)
-        return await home.run(method, self, *args, **kwargs)
+            return method(self, *args, **kwargs)
+        return home.run(method, self, *args, **kwargs)
 
     return at_home
 

@@ -12,6 +12,7 @@ import importlib
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
@@ -87,9 +88,9 @@ _NO_PATH = re.compile(r"\A[^/\\]*://")
 
 
 @functools.cache
-def _load(module: str, name: str) -> Any:
+def _load(module: str, name: str, package: str = "stores") -> Any:
     """Import a backend when it is first asked for."""
-    return getattr(importlib.import_module(f"zarrstore.stores.{module}"), name)
+    return getattr(importlib.import_module(f"zarrstore.{package}.{module}"), name)
 
 
 def _open_memory(request: OpenRequest) -> Store:
@@ -364,7 +365,7 @@ def make_store(
         ``memory://name``; a URL of any fsspec scheme, chains included; a pipeline such as
         ``s3://bucket/x.zip|zip:inner/``; ``None`` for a new `MemoryStore`; a dict or any
         mutable mapping; an ``FSMap``, a ``UPath``, or ``(filesystem, path)`` of fsspec; a store
-        of obstore.
+        of obstore or of zarr-python 3.
     read_only : bool, default False
         If true, a store that is given is viewed read-only.
     storage_options : mapping, optional
@@ -417,6 +418,8 @@ def _from_object(given: Any, read_only: bool) -> Store:
         store = _load("remote", "RemoteStore").from_mapper(given, read_only=read_only)
     elif isinstance(given, MutableMapping):
         store = _load("mapping", "MappingStore")(given, read_only=read_only)
+    elif _is_of("zarr.abc.store", "Store", given):
+        store = _load("zarr", "from_zarr", "interop")(given)
     elif isinstance(given, tuple) and len(given) == 2 and hasattr(given[0], "protocol"):
         store = _load("remote", "RemoteStore")(given[0], given[1], read_only=read_only)
     elif is_obstore(given):
@@ -425,6 +428,13 @@ def _from_object(given: Any, read_only: bool) -> Store:
         raise TypeError(
             f"cannot open a store from {type(given).__name__}; accepted are a Store, a path or "
             "URL string, a pathlib.Path, None (a new MemoryStore), a dict or MutableMapping, an "
-            "FSMap, a UPath, a tuple (fsspec filesystem, path), and a store of obstore"
+            "FSMap, a UPath, a tuple (fsspec filesystem, path), and a store of obstore or of "
+            "zarr-python 3"
         )
     return store
+
+
+def _is_of(module: str, name: str, given: object) -> bool:
+    """Tell whether an object is of a class of a module, which it has imported if it is."""
+    there = sys.modules.get(module)
+    return there is not None and isinstance(given, getattr(there, name))

@@ -26,7 +26,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from zarrstore.budgets import Limits, limits, pool, pool_of_loop, run_in_worker
+from zarrstore.budgets import Limits, Pool, limits, pool, pool_of_loop, run_in_worker
 from zarrstore.forks import ForkSafeLock, PerProcess
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ __all__ = [
     "is_inline",
     "limits",
     "pause",
+    "pool_here",
     "run_in_worker",
 ]
 
@@ -147,8 +148,7 @@ class _WorkersHome:
         if _thread.inline:
             return await function(*args, **kwargs)
         context = contextvars.copy_context()
-        threads = pool_of_loop if _io_thread.is_here() else pool
-        future = threads.submit(context.run, drive_inline, function, *args, **kwargs)
+        future = pool_here().submit(context.run, drive_inline, function, *args, **kwargs)
         return await _finished(future, future.cancel)
 
 
@@ -346,6 +346,11 @@ async def _finished_elsewhere(future: Future[T], cancel: Callable[[], object]) -
             await anyio.to_thread.run_sync(ended.wait)
         raise
     return future.result()
+
+
+def pool_here() -> Pool:
+    """Return the worker threads for what this thread waits for."""
+    return pool_of_loop if _io_thread.is_here() else pool
 
 
 CALLER: Home = _CallerHome()

@@ -1,0 +1,1 @@
+"""Stores of other packages as stores here, and the other way round."""

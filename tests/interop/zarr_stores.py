@@ -1,0 +1,100 @@
+"""The stores that the tests of the zarr-python adapter are run over, each new and empty."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zarrstore.abc import BlockingStore, Store
+from zarrstore.runtime import ForkSafeLock, PerProcess
+from zarrstore.stores.local import LocalStore
+from zarrstore.stores.mapping import MappingStore
+from zarrstore.stores.memory import MemoryStore
+from zarrstore.stores.remote import RemoteStore
+from zarrstore.stores.wrappers.latency import LatencyStore
+from zarrstore.stores.wrappers.logging import LoggingStore
+from zarrstore.stores.wrappers.prefix import PrefixStore
+from zarrstore.stores.zip import ZipStore
+
+__all__ = ["MAKERS", "TableStore", "make_store"]
+
+
+class TableStore(BlockingStore):
+    """A table of a database, as a user might write it."""
+
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
+        super().__init__(read_only=read_only)
+        self.path = path
+        self._database = PerProcess(self._connect, sqlite3.Connection.close)
+        self._one_at_a_time = ForkSafeLock()
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+        database.execute("CREATE TABLE IF NOT EXISTS pairs (key TEXT PRIMARY KEY, value BLOB)")
+        return database
+
+    @property
+    def url(self) -> str:
+        return f"table://{self.path}"
+
+    def _location(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def _close(self) -> None:
+        self._database.close()
+
+    def _run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._one_at_a_time:
+            return self._database.get().execute(statement, values).fetchall()
+
+    def _get(self, key: str) -> bytes | None:
+        rows = self._run("SELECT value FROM pairs WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    def _set(self, key: str, value: bytes) -> None:
+        self._run("REPLACE INTO pairs VALUES (?, ?)", key, value)
+
+    def _delete(self, key: str) -> None:
+        self._run("DELETE FROM pairs WHERE key = ?", key)
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        rows = self._run("SELECT key FROM pairs")
+        return (key for (key,) in rows if key.startswith(prefix))
+
+
+def _s3(_: Path, request: pytest.FixtureRequest) -> Store:
+    bucket = request.getfixturevalue("s3_bucket")
+    return RemoteStore.from_url(f"{bucket.url}/a", bucket.storage_options)
+
+
+MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {
+    "memory": lambda _, __: MemoryStore(),
+    "local": lambda folder, _: LocalStore(folder),
+    "zip": lambda folder, _: ZipStore(folder / "a.zip"),
+    "mapping": lambda _, __: MappingStore(OrderedDict()),
+    "table": lambda folder, _: TableStore(str(folder / "pairs.sqlite")),
+    "fsspec memory": lambda _, __: RemoteStore.from_url(f"memory://{uuid.uuid4().hex}"),
+    "fsspec local": lambda folder, _: RemoteStore.from_url(f"local://{folder}"),
+    "s3": _s3,
+    "prefix": lambda _, __: PrefixStore(MemoryStore({"other": b"1"}), "a/b"),
+    "prefix of local": lambda folder, _: PrefixStore(LocalStore(folder), "a"),
+    "logging": lambda folder, _: LoggingStore(LocalStore(folder)),
+    "latency": lambda _, __: LatencyStore(MemoryStore(), get_latency=0.001),
+}
+"""Makers by name, called with an empty directory and the ``request`` of pytest."""
+
+DIRECTORIES = {"local", "fsspec local", "prefix of local", "logging"}
+"""Those in which a key cannot be a prefix as well."""
+
+
+def make_store(name: str, request: pytest.FixtureRequest) -> Store:
+    """Return a new store."""
+    folder = Path(tempfile.mkdtemp(dir=request.getfixturevalue("tmp_path")))
+    return MAKERS[name](folder, request)
