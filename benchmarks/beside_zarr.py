@@ -102,7 +102,9 @@ def read(opener: Opener, folder: Path, values: Any) -> float:
     return taken
 
 
-def row(name: str, chunk: str, kind: str, base: Path, rounds: int) -> Iterator[tuple[str, list[float]]]:
+def row(
+    name: str, chunk: str, kind: str, base: Path, rounds: int
+) -> Iterator[tuple[str, list[float]]]:
     """Yield the operation and the seconds of both, for each, best of all rounds."""
     size, count = CHUNKS[chunk]
     values = np.random.default_rng(1).random(size * count // 4, dtype="float32")

@@ -41,6 +41,7 @@ MAY_IMPORT_ASYNCIO = (
     "zarrstore.budgets",
     "zarrstore.fan_out",
     "zarrstore.compute",
+    "zarrstore.interop",
     "zarrstore.stores.remote",
     "zarrstore.stores._remote",
     "zarrstore.stores._report",

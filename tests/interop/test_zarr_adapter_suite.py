@@ -11,14 +11,12 @@ from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 from interop.zarr_stores import DIRECTORIES, MAKERS, make_store
-from zarr.core.buffer import Buffer, cpu, default_buffer_prototype
+from zarr.core.buffer import Buffer, cpu
 from zarr.testing.stateful import MAX_BINARY_SIZE, ZarrStoreStateMachine
 from zarr.testing.store import StoreTests
 from zarr.testing.strategies import keys as zarr_keys
 
-from zarrstore.abc import Capability, Store
 from zarrstore.interop.zarr import BlockingStoreAdapter, StoreAdapter, to_zarr
-from zarrstore.runtime import LoopHome
 
 pytest_plugins = ["servers"]
 

@@ -17,7 +17,6 @@ from zarrstore.byte_range import (
     ByteRequest,
     OffsetByteRequest,
     RangeByteRequest,
-    SuffixByteRequest,
     resolve,
 )
 from zarrstore.errors import AccessDeniedError, BackendError, CorruptDataError, ZarrStoreError
@@ -83,7 +82,8 @@ class ZarrPythonStore(Store):
         return {"zarr_store": self._zarr} if _is_shareable(self._zarr) else None
 
     def _identity(self) -> object:
-        return _Same(self._zarr)
+        # stores in memory are equal to zarr-python if they hold the same
+        return _Same(self._zarr) if _is_shareable(self._zarr) else id(self._zarr)
 
     async def _close(self) -> None:
         with self._translated("close", ""):
@@ -179,19 +179,15 @@ class ZarrPythonStore(Store):
     async def _list(self, prefix: str) -> AsyncIterator[str]:
         with self._translated("list", prefix):
             store = await self._opened()
-            async for key in store.list_prefix(prefix):
+            async for key in _once_each(store.list_prefix(prefix), store):
                 if key.startswith(prefix):
                     yield key
 
     async def _list_dir(self, prefix: str) -> AsyncIterator[str]:
         with self._translated("list", prefix):
             store = await self._opened()
-            names: set[str] = set()
-            async for found in store.list_dir(prefix.rstrip("/")):
-                name = found.strip("/")
-                if name not in names:
-                    names.add(name)
-                    yield name
+            async for name in _once_each(store.list_dir(prefix.rstrip("/"))):
+                yield name.strip("/")
 
 
 def _capabilities(store: zarr_abc.Store) -> Capability:
@@ -206,10 +202,31 @@ def _capabilities(store: zarr_abc.Store) -> Capability:
     return found
 
 
-def _is_shareable(store: Any) -> bool:
-    """Tell whether a pickle opens the same data in any process, as far as is known."""
+async def _once_each(
+    found: AsyncIterator[str], store: zarr_abc.Store | None = None
+) -> AsyncIterator[str]:
+    """Yield each name or key once; only a zip file has keys that are listed twice."""
+    if store is not None and not isinstance(_innermost(store), zarr.storage.ZipStore):
+        async for key in found:
+            yield key
+        return
+    seen: set[str] = set()
+    async for name in found:
+        if name not in seen:
+            seen.add(name)
+            yield name
+
+
+def _innermost(store: Any) -> Any:
+    """Return what wrappers of zarr-python stand for."""
     while isinstance(store, zarr.storage.WrapperStore):
         store = store._store
+    return store
+
+
+def _is_shareable(store: Any) -> bool:
+    """Tell whether a pickle opens the same data in any process, as far as is known."""
+    store = _innermost(store)
     if isinstance(store, StoreAdapter):
         return Capability.SHARED in store.store.capabilities
     if isinstance(store, zarr.storage.ZipStore):
