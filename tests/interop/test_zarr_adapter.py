@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import zarr
 import zarr.storage
-from interop.zarr_stores import MAKERS, TableStore, make_store
+from blockbuster import BlockBuster
+from interop.zarr_stores import MAKERS, TableStore, let_theirs_block, make_store
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import BufferPrototype, cpu, default_buffer_prototype
 
@@ -218,6 +219,12 @@ def test_closing_closes_what_was_opened(tmp_path: Path) -> None:
         assert zarr.open_array(theirs, mode="r")[:].tolist() == [5, 5, 5]
 
 
+def close_for_good(adapted: Any) -> None:
+    """Close what an unpickled view is a view of, as well."""
+    store = from_zarr(adapted)
+    (store._view_of or store).sync.close()
+
+
 def test_equality_and_pickles(tmp_path: Path) -> None:
     adapted = to_zarr(TableStore(str(tmp_path / "pairs")))
     zarr.create_array(adapted, shape=3, dtype="int8")[:] = 5
@@ -226,13 +233,13 @@ def test_equality_and_pickles(tmp_path: Path) -> None:
         assert again == given
         assert hash(again) == hash(given)
         assert again.read_only == given.read_only
-        again.close()
+        close_for_good(again)
     assert adapted != adapted.with_read_only(True)
     assert adapted != to_zarr(tmp_path)
     assert adapted != zarr.storage.LocalStore(tmp_path)
     array = pickle.loads(pickle.dumps(zarr.open_array(adapted, mode="r")))
     assert array[:].tolist() == [5, 5, 5]
-    from_zarr(array.store).sync.close()
+    close_for_good(array.store)
     code = "import pickle, sys; print(pickle.load(sys.stdin.buffer))"
     done = subprocess.run(
         [sys.executable, "-c", code], input=pickle.dumps(to_zarr()), capture_output=True
@@ -393,10 +400,10 @@ def test_the_registry_imports_nothing() -> None:
         "import sys, zarrstore; zarrstore.open_store({}); "
         "assert 'zarr' not in sys.modules and 'zarrstore.interop' not in sys.modules; "
         "import zarr, zarr.storage; "
-        "print(zarrstore.open_store(zarr.storage.MemoryStore(), mode='r').read_only)"
+        "print(type(zarrstore.open_store(zarr.storage.MemoryStore())).__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "True", done.stderr
+    assert done.stdout.strip() == "ZarrPythonStore", done.stderr
 
 
 def test_without_zarr_python_the_extra_is_named() -> None:
@@ -405,7 +412,8 @@ def test_without_zarr_python_the_extra_is_named() -> None:
     assert "pip install 'zarrstore[zarr]'" in done.stderr
 
 
-def test_a_wrapper_of_theirs_around_ours() -> None:
+def test_a_wrapper_of_theirs_around_ours(blockbuster: BlockBuster) -> None:
+    let_theirs_block(blockbuster)
     store = zarrstore.MemoryStore()
     logged = zarr.storage.LoggingStore(to_zarr(store), log_level="ERROR")
     ours = zarrstore.open_store(logged)

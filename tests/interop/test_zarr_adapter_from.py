@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import zarr
 import zarr.storage
 from blockbuster import BlockBuster
-from interop.zarr_stores import TableStore
+from interop.zarr_stores import let_theirs_block
 from zarrstore_testing import StoreTests, check_store
 
 import zarrstore
@@ -23,6 +24,7 @@ from zarrstore.interop.zarr import from_zarr, to_zarr
 @pytest.fixture(autouse=True)
 def blocks_where_that_is_the_test(blockbuster: BlockBuster) -> None:
     """Let the kit call a blocking face under a running loop, as a notebook does."""
+    let_theirs_block(blockbuster)
     for function in blockbuster.functions.values():
         function.can_block_in("zarrstore_testing/loops.py", "cell")
 
@@ -33,12 +35,8 @@ class TestTheirMemory(StoreTests):
 
 
 class TestOursInTheirWrapper(StoreTests):
-    @pytest.fixture(autouse=True)
-    def directory(self, tmp_path: Path) -> None:
-        self.path = tmp_path
-
     def make_store(self) -> Store:
-        ours = TableStore(f"{self.path}/{uuid.uuid4().hex}")
+        ours = zarrstore.MappingStore(OrderedDict())
         return from_zarr(zarr.storage.WrapperStore(to_zarr(ours)))
 
 
@@ -78,7 +76,7 @@ def test_arrays(name: str, zarr_format: int, tmp_path: Path) -> None:
         store, name="a", data=values, chunks=(2, 3), zarr_format=zarr_format
     )
     np.testing.assert_array_equal(array[1:4, 2:], values[1:4, 2:])
-    np.testing.assert_array_equal(zarr.open_array(theirs, path="a", mode="r")[...], values)
+    np.testing.assert_array_equal(zarr.open_array(theirs, path="a", mode="r+")[...], values)
     assert Capability.CREATE_EXCLUSIVE not in store.capabilities
     assert (Capability.DELETE in store.capabilities) == (name != "zip")
     store.sync.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blockbuster import BlockBuster
 
 from zarrstore.abc import BlockingStore, Store
 from zarrstore.runtime import ForkSafeLock, PerProcess
@@ -23,7 +24,7 @@ from zarrstore.stores.wrappers.logging import LoggingStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
 from zarrstore.stores.zip import ZipStore
 
-__all__ = ["MAKERS", "TableStore", "make_store"]
+__all__ = ["DIRECTORIES", "MAKERS", "TableStore", "let_theirs_block", "make_store"]
 
 
 class TableStore(BlockingStore):
@@ -92,6 +93,13 @@ MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {
 
 DIRECTORIES = {"local", "fsspec local", "prefix of local", "logging"}
 """Those in which a key cannot be a prefix as well."""
+
+
+def let_theirs_block(blockbuster: BlockBuster) -> None:
+    """Let stores of zarr-python block its own event loop, as its zip files and its logging do."""
+    names = {"_get", "_get_range", "_exact_part", "_stat", "_exists", "_set", "_delete", "_opened"}
+    for function in blockbuster.functions.values():
+        function.can_block_in("zarrstore/interop/_zarr_python.py", names | {"_once_each"})
 
 
 def make_store(name: str, request: pytest.FixtureRequest) -> Store:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import zarr.abc.store as zarr_store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from zarrstore.abc import Capability, Store
+from zarrstore.abc import BlockingStore, Capability, Store
 from zarrstore.byte_range import (
     ByteRequest,
     OffsetByteRequest,
@@ -100,6 +100,14 @@ class StoreAdapter(zarr_store.Store):
         """Whether keys can be listed."""
         return Capability.LIST in self._store.capabilities
 
+    def _bytes(self, value: object) -> Any:
+        """Return what is in a buffer, or its memory where the store does not keep it."""
+        if not isinstance(value, Buffer):
+            raise TypeError(f"value is a Buffer of zarr-python, not {type(value).__name__}")
+        if self._store._takes_views:
+            return value.as_buffer_like()
+        return value.as_numpy_array().tobytes()  # quicker than a view that is copied later
+
     async def _run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
         """Await a method of the store, whose home takes it where it runs."""
         return await function(*args)
@@ -142,13 +150,13 @@ class StoreAdapter(zarr_store.Store):
     async def set(self, key: str, value: Buffer) -> None:
         """Write a value, atomically."""
         self._check_writable()
-        await self._run(self._store.set, key, _bytes(value))
+        await self._run(self._store.set, key, self._bytes(value))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write a value if there is no such key; atomic where the store can do that."""
         self._check_writable()
         if Capability.CREATE_EXCLUSIVE in self._store.capabilities:
-            await self._run(self._store.set_if_not_exists, key, _bytes(value))
+            await self._run(self._store.set_if_not_exists, key, self._bytes(value))
         else:
             await super().set_if_not_exists(key, value)
 
@@ -195,6 +203,7 @@ class BlockingStoreAdapter(StoreAdapter):
     def __init__(self, store: Store, *, read_only: bool | None = None) -> None:
         super().__init__(store, read_only=read_only)
         self._turns = None if store._home is CALLER else Turns()
+        self._has_plain_hooks = isinstance(store, BlockingStore)
 
     async def _run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
         if self._turns is None:
@@ -219,7 +228,7 @@ class BlockingStoreAdapter(StoreAdapter):
             self.set_sync(key, value)
             return
         self._check_writable()
-        await self._turns.run(self._store.set, key, _bytes(value))
+        await self._turns.run(self._store.set, key, self._bytes(value))
 
     def get_sync(
         self,
@@ -229,12 +238,17 @@ class BlockingStoreAdapter(StoreAdapter):
         byte_range: zarr_store.ByteRequest | None = None,
     ) -> Buffer | None:
         """Do what `get` does, in this thread."""
+        if byte_range is None and self._has_plain_hooks:
+            return _buffer(self._store._get_plainly(key), prototype)
         return _buffer(drive_inline(self._store.get, key, _request(byte_range)), prototype)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Do what `set` does, in this thread."""
         self._check_writable()
-        drive_inline(self._store.set, key, _bytes(value))
+        if self._has_plain_hooks:
+            self._store._set_plainly(key, self._bytes(value))
+        else:
+            drive_inline(self._store.set, key, self._bytes(value))
 
     def delete_sync(self, key: str) -> None:
         """Do what `delete` does, in this thread."""
@@ -301,10 +315,3 @@ def _numbered(
         # what zarr-python expects of both methods
         raise BaseExceptionGroup("chunk read failed", [FileNotFoundError(key)])
     return [(index, _buffer(value, prototype)) for index, value in enumerate(values)]
-
-
-def _bytes(value: object) -> Any:
-    """Return the memory of a buffer, without a copy where it is the host's."""
-    if not isinstance(value, Buffer):
-        raise TypeError(f"value is a Buffer of zarr-python, not {type(value).__name__}")
-    return value.as_buffer_like()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 import weakref
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ class _Data:
         self.lock = ForkSafeLock()
         self.pid = os.getpid()
         self._counter = itertools.count(1)
-        self._written: dict[str, tuple[object, Version, datetime]] = {}
+        self._written: dict[str, tuple[object, Version, float]] = {}
 
     @classmethod
     def of(cls, values: MutableMapping[str, Any]) -> _Data:
@@ -51,10 +52,10 @@ class _Data:
             return data
 
     def record(self, key: str, value: object) -> Version:
-        version = f"{next(self._counter):x}"
+        version = hex(next(self._counter))
         if len(self._written) > 2 * len(self.values) + 64:
             self._written = {key: self._written[key] for key in self._written if key in self.values}
-        self._written[key] = value, version, datetime.now(UTC)
+        self._written[key] = value, version, time.time()
         return version
 
     def known(self, key: str, value: object) -> tuple[Version, datetime]:
@@ -63,7 +64,8 @@ class _Data:
         if written is None or written[0] is not value:
             self.record(key, value)
             written = self._written[key]
-        return written[1:]
+        _, version, seconds = written
+        return version, datetime.fromtimestamp(seconds, UTC)
 
     def forget(self, key: str) -> None:
         self._written.pop(key, None)
