@@ -6,8 +6,9 @@ import builtins
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Self, TypeVar
 
-import zarr.abc.store as zarr_store
-from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+import numpy as np
+import zarr.abc.store as zarr_abc
+from zarr.core.buffer import Buffer, BufferPrototype, cpu, default_buffer_prototype
 
 from zarrstore.abc import BlockingStore, Capability, Store
 from zarrstore.byte_range import (
@@ -17,19 +18,16 @@ from zarrstore.byte_range import (
     SuffixByteRequest,
 )
 from zarrstore.interop._turns import Turns
-from zarrstore.runtime import CALLER, LoopHome, drive_inline
+from zarrstore.runtime import CALLER, drive_inline
 
-__all__ = ["BlockingStoreAdapter", "StoreAdapter", "adapter"]
+__all__ = ["BlockingStoreAdapter", "StoreAdapter"]
 
 T = TypeVar("T")
 
-
-def adapter(store: Store) -> StoreAdapter:
-    """Return a store as one of zarr-python 3."""
-    return StoreAdapter(store) if isinstance(store._home, LoopHome) else BlockingStoreAdapter(store)
+_BYTE = np.dtype("B")
 
 
-class StoreAdapter(zarr_store.Store):
+class StoreAdapter(zarr_abc.Store):
     """A store of this package as a store of zarr-python 3.
 
     Parameters
@@ -116,7 +114,7 @@ class StoreAdapter(zarr_store.Store):
         self,
         key: str,
         prototype: BufferPrototype | None = None,
-        byte_range: zarr_store.ByteRequest | None = None,
+        byte_range: zarr_abc.ByteRequest | None = None,
     ) -> Buffer | None:
         """Return a value or a part of it, ``None`` if missing; a part is clamped."""
         return _buffer(await self._run(self._store.get, key, _request(byte_range)), prototype)
@@ -124,7 +122,7 @@ class StoreAdapter(zarr_store.Store):
     async def get_partial_values(
         self,
         prototype: BufferPrototype,
-        key_ranges: Iterable[tuple[str, zarr_store.ByteRequest | None]],
+        key_ranges: Iterable[tuple[str, zarr_abc.ByteRequest | None]],
     ) -> builtins.list[Buffer | None]:
         """Return many values or parts, in the order asked, several read at once."""
         requests = [(key, _request(byte_range)) for key, byte_range in key_ranges]
@@ -214,7 +212,7 @@ class BlockingStoreAdapter(StoreAdapter):
         self,
         key: str,
         prototype: BufferPrototype | None = None,
-        byte_range: zarr_store.ByteRequest | None = None,
+        byte_range: zarr_abc.ByteRequest | None = None,
     ) -> Buffer | None:
         """Return a value or a part of it, ``None`` if missing; a part is clamped."""
         if self._turns is None:
@@ -235,7 +233,7 @@ class BlockingStoreAdapter(StoreAdapter):
         key: str,
         *,
         prototype: BufferPrototype | None = None,
-        byte_range: zarr_store.ByteRequest | None = None,
+        byte_range: zarr_abc.ByteRequest | None = None,
     ) -> Buffer | None:
         """Do what `get` does, in this thread."""
         if byte_range is None and self._has_plain_hooks:
@@ -258,7 +256,7 @@ class BlockingStoreAdapter(StoreAdapter):
     async def get_ranges(
         self,
         key: str,
-        byte_ranges: Sequence[zarr_store.ByteRequest | None],
+        byte_ranges: Sequence[zarr_abc.ByteRequest | None],
         *,
         prototype: BufferPrototype,
         **_: Any,
@@ -271,7 +269,7 @@ class BlockingStoreAdapter(StoreAdapter):
     def get_ranges_sync(
         self,
         key: str,
-        byte_ranges: Sequence[zarr_store.ByteRequest | None],
+        byte_ranges: Sequence[zarr_abc.ByteRequest | None],
         *,
         prototype: BufferPrototype,
         **_: Any,
@@ -281,15 +279,15 @@ class BlockingStoreAdapter(StoreAdapter):
         return _numbered(key, values, prototype)
 
 
-def _request(byte_range: zarr_store.ByteRequest | None) -> ByteRequest | None:
+def _request(byte_range: zarr_abc.ByteRequest | None) -> ByteRequest | None:
     """Return a byte range of zarr-python as one of ours."""
     if byte_range is None:
         return None
-    if isinstance(byte_range, zarr_store.RangeByteRequest):
+    if isinstance(byte_range, zarr_abc.RangeByteRequest):
         return RangeByteRequest(byte_range.start, byte_range.end)
-    if isinstance(byte_range, zarr_store.OffsetByteRequest):
+    if isinstance(byte_range, zarr_abc.OffsetByteRequest):
         return OffsetByteRequest(byte_range.offset)
-    if isinstance(byte_range, zarr_store.SuffixByteRequest):
+    if isinstance(byte_range, zarr_abc.SuffixByteRequest):
         return SuffixByteRequest(byte_range.suffix)
     raise TypeError(
         f"Unexpected byte_range, got {byte_range!r}: it is a RangeByteRequest, OffsetByteRequest "
@@ -297,7 +295,7 @@ def _request(byte_range: zarr_store.ByteRequest | None) -> ByteRequest | None:
     )
 
 
-def _requests(byte_ranges: Iterable[zarr_store.ByteRequest | None]) -> list[ByteRequest]:
+def _requests(byte_ranges: Iterable[zarr_abc.ByteRequest | None]) -> list[ByteRequest]:
     return [_request(byte_range) or OffsetByteRequest(0) for byte_range in byte_ranges]
 
 
@@ -305,7 +303,10 @@ def _buffer(value: Any, prototype: BufferPrototype | None) -> Buffer | None:
     """Return what was read as a buffer of the kind that is asked for, without a copy."""
     if value is None:
         return None
-    return (prototype or default_buffer_prototype()).buffer.from_bytes(value)
+    kind = (prototype or default_buffer_prototype()).buffer
+    if kind is cpu.Buffer:
+        return kind(np.frombuffer(value, _BYTE))  # what from_bytes does, without its detours
+    return kind.from_bytes(value)
 
 
 def _numbered(
