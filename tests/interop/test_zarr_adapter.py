@@ -186,6 +186,27 @@ def test_back_and_forth_unwraps(tmp_path: Path) -> None:
         from_zarr({})  # type: ignore[arg-type]
 
 
+def test_a_group_is_the_store_below_it() -> None:
+    group = zarrstore.create_group().create_group("a")
+    zarr.create_array(to_zarr(group), name="b", shape=3, dtype="int8")[:] = 5
+    assert group["b"][:].tolist() == [5, 5, 5]
+
+
+def test_a_forked_child_may_use_it(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, zarr; from zarrstore.interop.zarr import to_zarr\n"
+        "array = zarr.create_array(to_zarr(sys.argv[1]), shape=40, chunks=5, dtype='int8')\n"
+        "array[:] = 1\n"
+        "if os.fork() == 0:\n"
+        "    array[:20] = 2\n"
+        "    os._exit(int(array[:].sum()))\n"
+        "print(os.waitstatus_to_exitcode(os.wait()[1]), array[:].sum())"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["60", "60"], done.stderr
+
+
 def test_views() -> None:
     store = zarrstore.MemoryStore({"k": b"1"})
     adapted = to_zarr(store)

@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import TypeGuard
 
 from zarrstore.abc import Store
+from zarrstore.hierarchy.faces import Face
+from zarrstore.hierarchy.opening import open_store
 from zarrstore.registry import StoreLike, make_store
 
 try:
@@ -34,8 +36,8 @@ def to_zarr(store_like: StoreLike = None, *, read_only: bool | None = None) -> z
     Parameters
     ----------
     store_like : optional
-        Whatever `zarrstore.open_store` takes: a store, a path, a URL, a dict. A store of
-        zarr-python is returned as it is.
+        Whatever `zarrstore.open_store` takes: a store, a path, a URL, a dict, a group. A store
+        of zarr-python is returned as it is.
     read_only : bool, optional
         By default as the store is.
 
@@ -61,6 +63,8 @@ def to_zarr(store_like: StoreLike = None, *, read_only: bool | None = None) -> z
     if _is_of_zarr(store_like):
         adapted = store_like
     else:
+        if isinstance(store_like, Face):
+            store_like = open_store(store_like)
         store = make_store(store_like, read_only=bool(read_only))
         if isinstance(store, ZarrPythonStore):
             adapted = store.zarr_store
