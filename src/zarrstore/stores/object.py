@@ -81,6 +81,7 @@ class ObjectStore(Store):
         self._forbidden_is_missing = forbidden_is_missing
         self._url = join_url(self._source.url, self._prefix.rstrip("/"))
         self._capabilities = self._source.kind.capabilities
+        self._takes_views = self._source.kind.takes_views
         self._pid = os.getpid()
         self._made: tuple[int, Objects] | None = None
         self._making: dict[int, anyio.Lock] = {}

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from zarrstore.byte_range import ByteRequest, OffsetByteRequest, RangeByteRequest, resolve
 from zarrstore.errors import BackendError, ConflictError
-from zarrstore.operations import Absent, Capability, Stat, Version
+from zarrstore.operations import Absent, Buffer, Capability, Stat, Version
 from zarrstore.stores._object.report import ObjectsReport, status_of
 from zarrstore.stores._report import looks_like_html
 
@@ -61,6 +61,8 @@ class Objects:
     has_markers: ClassVar[bool] = True
     """Whether other programs mark an empty directory by an object whose key ends with ``/``."""
     lists_one_level: ClassVar[bool] = True
+    takes_views: ClassVar[bool] = True
+    """Whether a value has been copied, or sent, when it is written."""
 
     def __init__(self, store: Any, prefix: str, report: ObjectsReport) -> None:
         import obstore
@@ -171,7 +173,7 @@ class Objects:
         version: Version | None = result.get(self.version_field)
         return version
 
-    def set(self, key: str, value: bytes) -> Version | None:
+    def set(self, key: str, value: Buffer) -> Version | None:
         with self.report.during("write", key):
             result = self._api.put(
                 self._store,
@@ -186,7 +188,7 @@ class Objects:
         there = self.stat(key)
         return there.version if there else None
 
-    def set_if(self, key: str, value: bytes, expect: Any, conflict: Conflict) -> Version | None:
+    def set_if(self, key: str, value: Buffer, expect: Any, conflict: Conflict) -> Version | None:
         errors = self._api.exceptions
         mode = "create" if isinstance(expect, Absent) else {self.version_field: expect}
         with self.report.during("write", key):
@@ -246,9 +248,10 @@ def _is_final(error: Exception) -> bool:
 
 
 class MemoryObjects(Objects):
-    """The objects of obstore's own memory."""
+    """The objects of obstore's own memory, which keeps the buffers that it is given."""
 
     has_markers = False
+    takes_views = False
 
 
 class LocalObjects(Objects):
@@ -258,7 +261,7 @@ class LocalObjects(Objects):
     has_markers = False
     lists_one_level = False  # with directories that have no files
 
-    def set(self, key: str, value: bytes) -> Version | None:
+    def set(self, key: str, value: Buffer) -> Version | None:
         try:
             return super().set(key, value)
         except BackendError as error:
@@ -267,7 +270,7 @@ class LocalObjects(Objects):
         self._remove_empty_directories(key)
         return super().set(key, value)
 
-    def set_if(self, key: str, value: bytes, expect: Any, conflict: Conflict) -> Version | None:
+    def set_if(self, key: str, value: Buffer, expect: Any, conflict: Conflict) -> Version | None:
         try:
             return super().set_if(key, value, expect, conflict)
         except ConflictError as error:
