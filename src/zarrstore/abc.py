@@ -36,6 +36,7 @@ from zarrstore.errors import NotShareableError, ReadOnlyError, StoreClosedError
 from zarrstore.listable import Listable
 from zarrstore.operations import ABSENT, Absent, Buffer, Capability, Stat, Version
 from zarrstore.readable import Readable
+from zarrstore.requests import frozen
 from zarrstore.runtime import WORKERS, Home, io_loop_home
 from zarrstore.sync import SyncStore
 from zarrstore.writable import Writable
@@ -248,6 +249,19 @@ class BlockingStore(Store):
     """
 
     _home: Home = WORKERS
+
+    def _get_plainly(self, key: str) -> Buffer | None:
+        """Do what `get` does without coroutines: the hooks are plain functions."""
+        self._reading("get", key)
+        target: Any = self._view_of or self
+        return frozen(target._get(key))
+
+    def _set_plainly(self, key: str, value: Any) -> Version | None:
+        """Do what `set` does without coroutines: see `_get_plainly`."""
+        self._writing("set", key)
+        target: Any = self._view_of or self
+        version: Version | None = target._set(key, self._value(value))
+        return version
 
 
 @functools.cache

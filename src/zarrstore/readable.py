@@ -135,12 +135,6 @@ class Readable(Operations):
             return frozen(await self._hook("_get", key))
         return await self._part(key, byte_range)
 
-    def _get_plainly(self, key: str) -> Buffer | None:
-        """Do what `get` does, of a store whose hooks are plain functions, without coroutines."""
-        self._reading("get", key)
-        target: Any = self._view_of or self
-        return _frozen(target._get(key))
-
     async def _part(self, key: str, byte_range: ByteRequest) -> Buffer | None:
         check_byte_range(byte_range)
         part = await self._hook("_get_range", key, byte_range)

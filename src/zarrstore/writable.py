@@ -142,13 +142,6 @@ class Writable(Operations):
         swapped: Version | None = await self._hook("_set_if", key, data, expect)
         return swapped
 
-    def _set_plainly(self, key: str, value: Any) -> Version | None:
-        """Do what `set` does, of a store whose hooks are plain functions, without coroutines."""
-        self._writing("set", key)
-        target: Any = self._view_of or self
-        version: Version | None = target._set(key, self._value(value))
-        return version
-
     @operation
     async def set_if_not_exists(self, key: str, value: Any) -> bool:
         """Write a value if there is no such key; tell whether this call wrote it.
