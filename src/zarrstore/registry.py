@@ -407,24 +407,17 @@ def _from_object(given: Any, read_only: bool) -> Store:
         return given
     if isinstance(given, SyncStore) and isinstance(given.store, Store):
         return given.store
-    store: Store
     if given is None or isinstance(given, dict):
-        store = _load("memory", "MemoryStore")(given, read_only=read_only)
-    elif hasattr(given, "fs") and hasattr(given, "path") and hasattr(given, "storage_options"):
-        if not given.protocol or given.protocol in ("file", "local"):
-            return _open_path(os.fspath(given), OpenRequest(os.fspath(given), read_only))
-        store = _load("remote", "RemoteStore").from_upath(given, read_only=read_only)
-    elif hasattr(given, "fs") and hasattr(given, "root") and isinstance(given, MutableMapping):
-        store = _load("remote", "RemoteStore").from_mapper(given, read_only=read_only)
-    elif isinstance(given, MutableMapping):
-        store = _load("mapping", "MappingStore")(given, read_only=read_only)
+        store: Store | None = _load("memory", "MemoryStore")(given, read_only=read_only)
     elif _is_of("zarr.abc.store", "Store", given):
         store = _load("zarr", "from_zarr", "interop")(given)
-    elif isinstance(given, tuple) and len(given) == 2 and hasattr(given[0], "protocol"):
-        store = _load("remote", "RemoteStore")(given[0], given[1], read_only=read_only)
     elif is_obstore(given):
         store = _load("object", "ObjectStore")(given, read_only=read_only)
     else:
+        store = _from_fsspec(given, read_only)
+    if store is None and isinstance(given, MutableMapping):
+        store = _load("mapping", "MappingStore")(given, read_only=read_only)
+    if store is None:
         raise TypeError(
             f"cannot open a store from {type(given).__name__}; accepted are a Store, a path or "
             "URL string, a pathlib.Path, None (a new MemoryStore), a dict or MutableMapping, an "
@@ -432,6 +425,31 @@ def _from_object(given: Any, read_only: bool) -> Store:
             "zarr-python 3"
         )
     return store
+
+
+def _from_fsspec(given: Any, read_only: bool) -> Store | None:
+    """Return the store of a ``UPath``, an ``FSMap`` or a filesystem with a path, if it is one."""
+    remote = _load("remote", "RemoteStore") if _is_of_fsspec(given) else None
+    if remote is None:
+        return None
+    store: Store
+    if isinstance(given, tuple):
+        store = remote(given[0], given[1], read_only=read_only)
+    elif isinstance(given, MutableMapping):
+        store = remote.from_mapper(given, read_only=read_only)
+    elif not given.protocol or given.protocol in ("file", "local"):
+        store = _open_path(os.fspath(given), OpenRequest(os.fspath(given), read_only))
+    else:
+        store = remote.from_upath(given, read_only=read_only)
+    return store
+
+
+def _is_of_fsspec(given: Any) -> bool:
+    if isinstance(given, tuple):
+        return len(given) == 2 and hasattr(given[0], "protocol")
+    if isinstance(given, MutableMapping):
+        return hasattr(given, "fs") and hasattr(given, "root")
+    return all(hasattr(given, name) for name in ("fs", "path", "storage_options"))
 
 
 def _is_of(module: str, name: str, given: object) -> bool:

@@ -201,7 +201,7 @@ class BlockingStoreAdapter(StoreAdapter):
     def __init__(self, store: Store, *, read_only: bool | None = None) -> None:
         super().__init__(store, read_only=read_only)
         self._turns = None if store._home is CALLER else Turns()
-        self._has_plain_hooks = isinstance(store, BlockingStore)
+        self._blocking = self._store if isinstance(self._store, BlockingStore) else None
 
     async def _run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
         if self._turns is None:
@@ -236,15 +236,15 @@ class BlockingStoreAdapter(StoreAdapter):
         byte_range: zarr_abc.ByteRequest | None = None,
     ) -> Buffer | None:
         """Do what `get` does, in this thread."""
-        if byte_range is None and self._has_plain_hooks:
-            return _buffer(self._store._get_plainly(key), prototype)
+        if byte_range is None and self._blocking is not None:
+            return _buffer(self._blocking._get_plainly(key), prototype)
         return _buffer(drive_inline(self._store.get, key, _request(byte_range)), prototype)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Do what `set` does, in this thread."""
         self._check_writable()
-        if self._has_plain_hooks:
-            self._store._set_plainly(key, self._bytes(value))
+        if self._blocking is not None:
+            self._blocking._set_plainly(key, self._bytes(value))
         else:
             drive_inline(self._store.set, key, self._bytes(value))
 
