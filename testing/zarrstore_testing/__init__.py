@@ -18,9 +18,11 @@ if _missing:
         f"zarrstore_testing needs {' and '.join(_missing)}: pip install 'zarrstore[testing]'"
     )
 
-from zarrstore_testing.behaviour import Behaviour, Options
+from zarrstore_testing.behaviour import Behaviour
 from zarrstore_testing.contract import registry
-from zarrstore_testing.running import ConformanceError, Report, Result, check_store
+from zarrstore_testing.options import Options
+from zarrstore_testing.report import Report, Result, matrix
+from zarrstore_testing.running import ConformanceError, check_store
 from zarrstore_testing.suite import StoreTests
 
 __all__ = [
@@ -31,5 +33,6 @@ __all__ = [
     "Result",
     "StoreTests",
     "check_store",
+    "matrix",
     "registry",
 ]

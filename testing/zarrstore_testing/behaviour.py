@@ -9,11 +9,7 @@ from typing import Any, TypeVar
 
 from zarrstore.abc import Capability
 
-__all__ = ["Behaviour", "Failed", "Options", "behaviour", "registered"]
-
-MANY_KEYS = 1500
-RANDOM_EXAMPLES = 20
-TIMEOUT = 120.0
+__all__ = ["Behaviour", "Failed", "NotApplicable", "behaviour", "registered"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,25 +18,8 @@ class Failed(AssertionError):  # noqa: N818
     """A store did not do what a behaviour asks; the message says what was found instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What an author may say about the store under test.
-
-    Parameters
-    ----------
-    many_keys : int, default 1500
-        How many keys "many" are. Above 1,000 a backend that lists in pages has to ask for a
-        second one; fewer are quicker where each request is slow.
-    examples : int, default 20
-        How many random sequences of operations are compared with those on a ``dict``.
-    timeout : float or None, default 120
-        After how many seconds over one face a behaviour has failed, because the store hangs;
-        ``None`` waits for ever.
-    """
-
-    many_keys: int = MANY_KEYS
-    examples: int = RANDOM_EXAMPLES
-    timeout: float | None = TIMEOUT
+class NotApplicable(Exception):  # noqa: N818
+    """A behaviour does not concern a store; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +39,11 @@ class Behaviour:
         Without one of these the behaviour does not apply.
     section : str
         The part of the contract it belongs to.
+    reads_only : bool
+        Whether all that it writes is there before it begins: a store that cannot be written is
+        asked too, if there is a way to seed one.
+    rewrites : bool
+        Whether it writes a key that is there: not asked of a store that only appends.
     """
 
     name: str
@@ -67,6 +51,8 @@ class Behaviour:
     function: Callable[..., Any] = field(repr=False)
     needs: Capability = Capability.READ | Capability.WRITE
     section: str = ""
+    reads_only: bool = False
+    rewrites: bool = False
 
     @property
     def over_faces(self) -> bool:
@@ -78,7 +64,13 @@ registered: list[Behaviour] = []
 """What the modules of the contract have registered so far."""
 
 
-def behaviour(rule: str, needs: Capability = Capability.READ) -> Callable[[F], F]:
+def behaviour(
+    rule: str,
+    needs: Capability = Capability.READ,
+    *,
+    reads_only: bool = False,
+    rewrites: bool = False,
+) -> Callable[[F], F]:
     """Register a function as the check of a rule.
 
     Reading and writing are needed in any case.
@@ -90,7 +82,7 @@ def behaviour(rule: str, needs: Capability = Capability.READ) -> Callable[[F], F
             raise ValueError(f"there are two behaviours {name!r}")
         section = function.__module__.rpartition(".")[2]
         wanted = needs | Capability.READ | Capability.WRITE
-        registered.append(Behaviour(name, rule, function, wanted, section))
+        registered.append(Behaviour(name, rule, function, wanted, section, reads_only, rewrites))
         return function
 
     return register

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from zarrstore.abc import Store
-from zarrstore_testing.behaviour import Failed, Options
-from zarrstore_testing.faces import AsyncioFace, BlockingFace
+from zarrstore.abc import Capability, Store
+from zarrstore_testing.behaviour import Failed
 from zarrstore_testing.log import Log
+from zarrstore_testing.options import Options
 
 __all__ = ["Case"]
 
 
 class Case:
-    """The stores of one check, which are closed at its end."""
+    """The stores of one check, which are closed at its end, and what is known of them."""
 
     def __init__(self, make_store: Callable[[], Store], options: Options) -> None:
         self._make_store = make_store
@@ -25,19 +25,33 @@ class Case:
 
     def make(self) -> Store:
         """Return another new, empty store."""
-        store = self._make_store()
+        return self._new(self._make_store(), "make_store()", "make_store")
+
+    def _new(self, store: Store, code: str, what: str) -> Store:
         if not isinstance(store, Store):
-            raise TypeError(f"make_store returned {store!r}, which is not a zarrstore.abc.Store")
+            raise TypeError(f"{what} returned {store!r}, which is not a zarrstore.abc.Store")
         self._made.append(store)
+        self.log.bind(store, "store", code)
         return store
 
-    def sync(self, store: Store) -> BlockingFace:
-        """Return the blocking face of a store."""
-        return BlockingFace(store, self.log)
+    def seeded(self, items: Mapping[str, bytes]) -> Store:
+        """Return a new store that holds these values, and cannot be written."""
+        if self.options.seed is None:
+            raise Failed("the store cannot be written, and there is no way to seed one")
+        return self._new(self.options.seed(dict(items)), f"seed({dict(items)!r})", "seed")
 
-    def asyncio(self, store: Store) -> AsyncioFace:
-        """Return the asynchronous face of a store, for use under asyncio."""
-        return AsyncioFace(store, self.log)
+    def with_values(self, store: Store, items: Mapping[str, bytes]) -> Store:
+        """Return a store that holds these values: this one, if it can be written."""
+        if Capability.WRITE not in store.capabilities:
+            return self.seeded(items)
+        for key, value in items.items():
+            store.sync.set(key, value)
+        return store
+
+    def reopen(self, store: Store) -> Store:
+        """Return another store over the same data, opened anew."""
+        assert self.options.reopen is not None
+        return self._new(self.options.reopen(store), "reopen(store)", "reopen")
 
     def note(self, text: str) -> None:
         """Say something in the report of a behaviour that passed."""

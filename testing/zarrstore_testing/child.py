@@ -65,6 +65,15 @@ def forked(store: Any, seconds: float) -> dict[str, Any] | None:
         os.waitpid(pid, 0)
 
 
+def write(store: Any, sizes: list[int]) -> None:
+    """Write values of two sizes in turn, until this process is killed."""
+    values = [letter * size for letter, size in zip((b"o", b"n"), sizes, strict=True)]
+    print(flush=True)  # noqa: T201 - it begins
+    while True:
+        for value in values:
+            store.sync.set("a/b", value)
+
+
 def _load(name: str, file: str) -> None:
     """Make a module importable that the parent had, a test module for one."""
     if name == "__main__":
@@ -100,6 +109,8 @@ def _main() -> None:
         use(store)
         answer["fork"] = {"value": forked(store, order["seconds"])}
         answer["after"] = _step(lambda: store.sync.get("a/b"))
+    elif opened and order["action"] == "write":
+        write(opened[0], order["sizes"])
     elif opened:
         answer |= use(opened[0])
     for store in opened:

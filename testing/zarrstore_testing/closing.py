@@ -40,9 +40,9 @@ class _Ours(Exception):  # noqa: N818
     pass
 
 
-@behaviour("after close() any use raises StoreClosedError, by every method")
+@behaviour("after close() any use raises StoreClosedError, by every method", reads_only=True)
 async def use_after_close_raises(face: Face) -> None:
-    await face.set("a", b"1")
+    await face.seed({"a": b"1"})
     capabilities = face.store.capabilities
     await face.close()
     for capability, call in _EVERY:
@@ -53,28 +53,30 @@ async def use_after_close_raises(face: Face) -> None:
     repr(face.store)
 
 
-@behaviour("a store that was never used can be closed; closing again does nothing")
+@behaviour("a store that was never used can be closed; closing again does nothing", reads_only=True)
 async def close_is_idempotent(face: Face) -> None:
     await face.gives(None, "close")
     await face.gives(None, "close")
     await face.raises(StoreClosedError, "get", "a")
 
 
-@behaviour("the context manager gives the store and closes it")
+@behaviour("the context manager gives the store and closes it", reads_only=True)
 async def context_manager_closes(face: Face) -> None:
     async with face as entered:
         if entered is not face.store:
             raise Failed(f"'with store as x' should give the store itself, and gave {entered!r}")
-        await face.set("a", b"1")
+        await face.seed({"a": b"1"})
         await face.gives(b"1", "get", "a")
     await face.raises(StoreClosedError, "get", "a")
 
 
-@behaviour("the context manager never swallows an exception, and closes all the same")
+@behaviour(
+    "the context manager never swallows an exception, and closes all the same", reads_only=True
+)
 async def context_manager_passes_exceptions_on(face: Face) -> None:
     try:
         async with face:
-            await face.set("a", b"1")
+            await face.seed({"a": b"1"})
             raise _Ours
     except _Ours:
         await face.raises(StoreClosedError, "get", "a")
@@ -82,9 +84,21 @@ async def context_manager_passes_exceptions_on(face: Face) -> None:
     raise Failed("an exception raised inside 'with store' did not come out of it")
 
 
-@behaviour("a view that was closed raises StoreClosedError, and can be closed again")
+@behaviour("a view of a store that was closed is closed as well", reads_only=True)
+async def views_close_with_their_store(face: Face) -> None:
+    await face.seed({"a": b"1"})
+    view = face.view()
+    await view.gives(b"1", "get", "a")
+    await face.close()
+    await view.raises(StoreClosedError, "get", "a")
+    await view.raises(StoreClosedError, "exists", "a")
+
+
+@behaviour(
+    "a view that was closed raises StoreClosedError, and can be closed again", reads_only=True
+)
 async def closed_view_raises(face: Face) -> None:
-    view = face.over(face.store.with_read_only())
+    view = face.view()
     await view.close()
     await view.close()
     await view.raises(StoreClosedError, "get", "a")

@@ -47,6 +47,7 @@ async def _race(face: Face, key: str, writers: Sequence[Callable[[], Awaitable[A
 
 @behaviour("set(expect=ABSENT) writes only if there is no such key", CREATE)
 async def absent_is_honoured(face: Face) -> None:
+    await face.gives(None, "get", "a/b")
     await face.set("a/b", b"old", expect=ABSENT)
     await face.gives(b"old", "get", "a/b")
     error = await face.raises(ConflictError, "set", "a/b", b"new", expect=ABSENT)
@@ -71,7 +72,9 @@ async def absent_after_delete(face: Face) -> None:
 
 @behaviour("set_if_not_exists tells whether it wrote, and raises nothing", CREATE)
 async def set_if_not_exists_tells(face: Face) -> None:
+    await face.gives(None, "get", "a/b")
     await face.gives(True, "set_if_not_exists", "a/b", b"old")
+    await face.gives(b"old", "get", "a/b")
     await face.gives(False, "set_if_not_exists", "a/b", b"new")
     await face.gives(b"old", "get", "a/b")
     await face.set("c", b"")
@@ -95,7 +98,7 @@ async def one_set_if_not_exists_wins(face: Face) -> None:
         await _race(face, key, writers)
 
 
-@behaviour("set(expect=version) writes only if the key has that version", SWAP)
+@behaviour("set(expect=version) writes only if the key has that version", SWAP, rewrites=True)
 async def version_is_honoured(face: Face) -> None:
     await face.set("a/b", b"1")
     first = await _version(face, "a/b")
@@ -117,7 +120,9 @@ async def version_is_honoured(face: Face) -> None:
     await face.gives(b"4", "get", "a/b")
 
 
-@behaviour("a stale version is refused, even if the same bytes were written again", SWAP)
+@behaviour(
+    "a stale version is refused, even if the same bytes were written again", SWAP, rewrites=True
+)
 async def stale_versions_conflict(face: Face) -> None:
     await face.set("a", b"same")
     old = await _version(face, "a")
@@ -160,7 +165,11 @@ async def version_after_delete(face: Face) -> None:
     await face.gives(b"other", "get", "a")
 
 
-@behaviour("of writers that race with one version exactly one wins, the others conflict", SWAP)
+@behaviour(
+    "of writers that race with one version exactly one wins, the others conflict",
+    SWAP,
+    rewrites=True,
+)
 async def one_swapper_wins(face: Face) -> None:
     for number in range(_ROUNDS):
         key = f"r/{number}"
@@ -170,7 +179,9 @@ async def one_swapper_wins(face: Face) -> None:
         await _race(face, key, writers)
 
 
-@behaviour("a counter kept by conditional writes loses no count, whoever else writes", SWAP)
+@behaviour(
+    "a counter kept by conditional writes loses no count, whoever else writes", SWAP, rewrites=True
+)
 async def no_update_is_lost(face: Face) -> None:
     writers, counts = 3, 6
     await face.set("n", b"0")

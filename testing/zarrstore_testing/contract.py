@@ -9,8 +9,10 @@ from zarrstore_testing import (
     conditional,
     deleting,
     each,
+    failures,
     identity,
     keys,
+    leaks,
     listing,
     loops,
     machine,
@@ -19,6 +21,8 @@ from zarrstore_testing import (
     ranges,
     read_only,
     reading,
+    requests,
+    wrapping,
     writing,
 )
 from zarrstore_testing.behaviour import Behaviour, registered
@@ -40,6 +44,10 @@ _SECTIONS: tuple[ModuleType, ...] = (
     identity,
     loops,
     processes,
+    requests,
+    failures,
+    wrapping,
+    leaks,
     machine,
 )
 

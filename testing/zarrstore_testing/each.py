@@ -9,6 +9,7 @@ from zarrstore.abc import Capability
 from zarrstore.errors import InvalidKeyError, ReadOnlyError
 from zarrstore_testing.behaviour import Failed, behaviour
 from zarrstore_testing.faces import Face
+from zarrstore_testing.literals import given_as
 from zarrstore_testing.log import shown
 from zarrstore_testing.reading import check_frozen
 
@@ -56,20 +57,28 @@ def _failing(into: list[int], at: int, error: type[Exception]) -> Callable[[int,
 
 async def _gives_each(face: Face, wanted: list[bytes | None], keys: Any) -> None:
     found: list[tuple[int, bytes | None]] = []
-    result = await face.get_each(keys, _receiver(found))
-    if result is not None:
-        raise Failed(f"get_each should return None, and returned {shown(result)}")
+    receive = _receiver(found)
+    face.log.bind(found, "handed", "[]")
+    value = "None if value is None else bytes(value)"
+    given_as(receive, f"lambda i, value: {face.log.name_of(found)}.append((i, {value}))")
+    await face.gives(None, "get_each", keys, receive)
     if found != list(enumerate(wanted)):
-        raise Failed(
+        face.fail(
             f"get_each should have handed over {shown(list(enumerate(wanted)))}, and handed over "
-            f"{shown(found)}"
+            f"{shown(found)}",
+            "{} == {}",
+            found,
+            list(enumerate(wanted)),
         )
 
 
-@behaviour("get_each hands over in the order asked; a key may repeat, a missing one is None")
+@behaviour(
+    "get_each hands over in the order asked; a key may repeat, a missing one is None",
+    reads_only=True,
+)
 async def get_each_keeps_the_order(face: Face) -> None:
     keys = [f"k/{number}" for number in range(20)]
-    await face.set_many({key: key.encode() for key in keys})
+    await face.seed({key: key.encode() for key in keys})
     asked = ["k/7", "missing", "k/0", "k/7", "k", "k/7/x", *reversed(keys), "k/0"]
     wanted = [key.encode() if key in keys else None for key in asked]
     await _gives_each(face, wanted, asked)
@@ -78,18 +87,23 @@ async def get_each_keeps_the_order(face: Face) -> None:
     await _gives_each(face, [None, None], ["x", "x"])
 
 
-@behaviour("get_each hands over whole values of any size, read-only, right until the next")
+@behaviour(
+    "get_each hands over whole values of any size, read-only, right until the next", reads_only=True
+)
 async def get_each_values_are_whole(face: Face) -> None:
-    values = {f"{n}": bytes([n + 1]) * size for n, size in enumerate(_SIZES)}
-    await face.set_many(values)
+    values = {f"{n}": bytes([n + 1]) * face.size(size) for n, size in enumerate(_SIZES)}
+    await face.seed(values)
     await _gives_each(face, list(values.values()), list(values))
     turned = list(values)[::-1]
     await _gives_each(face, [values[key] for key in turned], turned)
 
 
-@behaviour("what the receiver of get_each raises comes out, and nothing is handed over after it")
+@behaviour(
+    "what the receiver of get_each raises comes out, and nothing is handed over after it",
+    reads_only=True,
+)
 async def get_each_passes_errors_on(face: Face) -> None:
-    await face.set_many({f"{n}": bytes([n]) * 100_000 for n in range(8)})
+    await face.seed({f"{n}": bytes([n]) * face.size(100_000) for n in range(8)})
     for error in (_Ours, OSError, KeyError):
         for at in (0, 3, 7):
             received: list[int] = []
@@ -98,14 +112,17 @@ async def get_each_passes_errors_on(face: Face) -> None:
             if received != list(range(at + 1)):
                 raise Failed(f"{error.__name__} at {at}, and positions {received} were handed over")
             taken = keys.count
-            await face.gives(b"\0" * 100_000, "get", "0")
+            await face.gives(b"\0" * face.size(100_000), "get", "0")
             if keys.count != taken:
                 raise Failed("keys were taken after the error")
 
 
-@behaviour("get_each raises for a wrong key at its turn; what was handed over comes before it")
+@behaviour(
+    "get_each raises for a wrong key at its turn; what was handed over comes before it",
+    reads_only=True,
+)
 async def get_each_checks_keys(face: Face) -> None:
-    await face.set_many({"a": b"1", "b": b"2", "c": b"3"})
+    await face.seed({"a": b"1", "b": b"2", "c": b"3"})
     for wrong in ("../a", "", "a//b", 7):
         found: list[tuple[int, bytes | None]] = []
         keys = _Taken(["a", "b", wrong, "c"])
@@ -119,11 +136,12 @@ async def get_each_checks_keys(face: Face) -> None:
 
 
 @behaviour(
-    "get_each_into reads each value into its buffer, and returns sizes; a missing one is None"
+    "get_each_into reads each value into its buffer, and returns sizes; a missing one is None",
+    reads_only=True,
 )
 async def get_each_into_fills_buffers(face: Face) -> None:
-    values = {f"v/{n}": bytes([n + 1]) * size for n, size in enumerate(_SIZES)}
-    await face.set_many(values)
+    values = {f"v/{n}": bytes([n + 1]) * face.size(size) for n, size in enumerate(_SIZES)}
+    await face.seed(values)
     await face.gives([], "get_each_into", [], [])
     asked = ["v/2", "missing", "v", "v/0", "v/2", "v/0/x", *reversed(values), "v/4"]
     wanted = [values.get(key) for key in asked]
@@ -140,21 +158,27 @@ async def get_each_into_fills_buffers(face: Face) -> None:
                 )
 
 
-@behaviour("get_each_into returns the size of a value that its buffer is too small for")
+@behaviour(
+    "get_each_into returns the size of a value that its buffer is too small for", reads_only=True
+)
 async def get_each_into_tells_what_is_too_large(face: Face) -> None:
-    await face.set_many({"a": b"1" * 5, "b": b"2" * 70_000, "c": b"3"})
+    large = face.size(70_000)
+    await face.seed({"a": b"1" * 5, "b": b"2" * large, "c": b"3"})
     for room in (0, 1, 4, 100):
         buffers = [bytearray(room), bytearray(room), bytearray(1)]
-        await face.gives([5, 70_000, 1], "get_each_into", ["a", "b", "c"], buffers)
+        await face.gives([5, large, 1], "get_each_into", ["a", "b", "c"], buffers)
         if len(buffers[0]) != room or len(buffers[1]) != room:
             raise Failed("get_each_into changed the size of a buffer that was too small")
         if buffers[2] != b"3":
             raise Failed(f"the value after those too large was read as {shown(buffers[2])}")
 
 
-@behaviour("get_each_into raises for a wrong key or buffer, and for more of one than of the other")
+@behaviour(
+    "get_each_into raises for a wrong key or buffer, and for more of one than of the other",
+    reads_only=True,
+)
 async def get_each_into_checks_what_it_is_given(face: Face) -> None:
-    await face.set_many({"a": b"1", "b": b"2"})
+    await face.seed({"a": b"1", "b": b"2"})
 
     def room() -> bytearray:
         return bytearray(4)
@@ -170,23 +194,26 @@ async def get_each_into_checks_what_it_is_given(face: Face) -> None:
     await face.raises(_Ours, "get_each_into", _Taken(["a", error]), [room(), room()])
 
 
-@behaviour("set_each writes every item in turn; the last of a key counts")
+@behaviour("set_each writes every item in turn; the last of a key counts", rewrites=True)
 async def set_each_writes_all(face: Face) -> None:
     await face.gives(None, "set_each", [])
     items = [(f"m/{number % 25}/x", b"%d" % number) for number in range(30)]
     await face.gives(None, "set_each", iter(items))
     wanted = dict(items)
     await face.gives(list(wanted.values()), "get_many", list(wanted))
-    values = [(f"{n}", bytes([n + 1]) * size) for n, size in enumerate(_SIZES)]
+    values = [(f"{n}", bytes([n + 1]) * face.size(size)) for n, size in enumerate(_SIZES)]
     await face.set_each(values)
     await _gives_each(face, [value for _, value in values], [key for key, _ in values])
     if face.can(Capability.LIST):
         await face.lists([*wanted, *dict(values)], "list")
 
 
-@behaviour("set_each takes each value when the one before is written: all may be in one buffer")
+@behaviour(
+    "set_each takes each value when the one before is written: all may be in one buffer",
+    rewrites=True,
+)
 async def set_each_takes_one_at_a_time(face: Face) -> None:
-    for size in (4, 300_000):
+    for size in (4, face.size(300_000)):
         buffer = bytearray(size)
 
         def items(buffer: bytearray = buffer) -> Iterator[tuple[str, Any]]:
@@ -224,7 +251,7 @@ async def set_each_stops_at_an_error(face: Face) -> None:
 
 @behaviour("set_each of a read-only store raises ReadOnlyError before the first item is taken")
 async def set_each_read_only_takes_nothing(face: Face) -> None:
-    view = face.over(face.store.with_read_only())
+    view = face.view()
     items = _Taken([("a", b"1")])
     await view.raises(ReadOnlyError, "set_each", items)
     if items.count:

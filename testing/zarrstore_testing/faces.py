@@ -7,24 +7,33 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import anyio
 import trio
 
 from zarrstore.abc import Capability, Store
 from zarrstore_testing.behaviour import Failed
-from zarrstore_testing.log import Log, plain, shown
+from zarrstore_testing.case import Case
+from zarrstore_testing.log import LISTINGS, plain, shown
 
-__all__ = ["FACES", "AsyncioFace", "BlockingFace", "Face", "TrioFace", "drive", "in_threads"]
+__all__ = [
+    "ASYNC_FACES",
+    "FACES",
+    "AsyncioFace",
+    "BlockingFace",
+    "Face",
+    "TrioFace",
+    "drive",
+    "in_threads",
+]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
 
-LISTINGS = frozenset(("list", "list_prefix", "list_dir"))
 OPERATIONS = LISTINGS | frozenset(
     (
         "get", "get_ranges", "get_many", "get_each", "get_each_into", "get_into", "get_versioned",
@@ -92,9 +101,12 @@ class Face(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, store: Store, log: Log) -> None:
+    def __init__(self, store: Store, case: Case) -> None:
         self.store = store
-        self.log = log
+        self.case = case
+        self.log = case.log
+        self.options = case.options
+        self._seeds: dict[str, bytes] = {}
 
     @classmethod
     @abstractmethod
@@ -117,9 +129,36 @@ class Face(ABC):
     @abstractmethod
     async def __aexit__(self, *error: object) -> bool | None: ...
 
-    def over(self, store: Store) -> Face:
-        """Return another store through the same face."""
-        return type(self)(store, self.log)
+    def view(self, read_only: bool = True) -> Face:
+        """Return a view of the store through the same face."""
+        view = self.store.with_read_only(read_only)
+        self.log.bind(view, "view", f"{self.log.name_of(self.store)}.with_read_only({read_only})")
+        return type(self)(view, self.case)
+
+    def another(self) -> Face:
+        """Return another new store through the same face."""
+        return type(self)(self.case.make(), self.case)
+
+    def usable(self, keys: Iterable[str]) -> list[str]:
+        """Return those of some keys that the store takes."""
+        return [key for key in keys if self.options.allows(key)]
+
+    def size(self, size: int) -> int:
+        """Return a size in bytes, or the largest that the store takes."""
+        return self.options.size(size)
+
+    async def seed(self, items: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> None:
+        """Put values into the store, or replace it by a read-only one that has them."""
+        if self.can(Capability.WRITE):
+            for key, value in dict(items).items():
+                await self.set(key, value)
+            return
+        self._seeds.update(items)
+        self.store = await self._seeded(self._seeds)
+
+    async def _seeded(self, items: Mapping[str, bytes]) -> Store:
+        # what the author wrote may block
+        return await anyio.to_thread.run_sync(self.case.seeded, dict(items))
 
     def can(self, capability: Capability) -> bool:
         """Tell whether the store has a capability."""
@@ -134,30 +173,37 @@ class Face(ABC):
 
     async def call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         """Call an operation; one that lists returns the list."""
-        done = self.log.operation(operation, args, kwargs)
-        try:
+        with self.log.operation(self.store, operation, args, kwargs) as done:
             if operation in LISTINGS:
                 result: Any = [key async for key in self._iterate(operation, *args)]
             else:
                 result = await self._call(operation, *args, **kwargs)
-        except BaseException as error:
-            done(f"raised {type(error).__name__}")
-            raise
-        done(f"-> {shown(result)}")
+            done(result)
         return result
 
     def iterate(self, operation: str, *args: Any) -> AsyncIterator[str]:
         """Return the iterator of an operation that lists."""
-        self.log.operation(operation, args, {})("-> an iterator")
+        self.log.no_code()
         return self._iterate(operation, *args)
+
+    def fail(self, message: str, expression: str = "", *operands: Any) -> NoReturn:
+        """Fail, because an expression is not true; see `Log.claim`."""
+        if expression:
+            self.log.claim(expression, *operands)
+        else:
+            self.log.no_code()
+        raise Failed(message)
 
     async def gives(self, expected: Any, operation: str, *args: Any, **kwargs: Any) -> None:
         """Fail unless an operation returns a value; buffers compare as their bytes."""
         found = await self.call(operation, *args, **kwargs)
         if plain(found) != expected:
-            raise Failed(
+            self.fail(
                 f"{operation}({self.log.arguments(args, kwargs)}) should have returned "
-                f"{shown(expected)}, and returned {shown(found)}"
+                f"{shown(expected)}, and returned {shown(found)}",
+                "{} == {}",
+                self.log.last,
+                expected,
             )
 
     async def lists(self, expected: Iterable[str], operation: str, *args: Any) -> None:
@@ -174,9 +220,12 @@ class Face(ABC):
             for what, keys in (("missing", missing), ("not expected", extra), ("repeated", twice))
             if keys
         ]
-        raise Failed(
+        self.fail(
             f"{operation}({self.log.arguments(args, {})}) should have listed {shown(wanted)}, "
-            f"and listed {shown(found)}: {'; '.join(faults)}"
+            f"and listed {shown(found)}: {'; '.join(faults)}",
+            "sorted({}) == {}",
+            self.log.last,
+            wanted,
         )
 
     async def raises(
@@ -191,9 +240,11 @@ class Face(ABC):
         except kinds as error:
             return error
         except Exception as error:
+            self.log.claim_raises(kinds)
             raise Failed(
                 f"{called} should have raised {names}, and raised {type(error).__name__}: {error}"
             ) from error
+        self.log.claim_raises(kinds)
         raise Failed(f"{called} should have raised {names}, and returned {shown(found)}")
 
 
@@ -207,6 +258,7 @@ class _AsyncFace(Face):
 
     async def together(self, functions: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
         """Run coroutine functions at the same time; return what each returned or raised."""
+        self.log.no_code()
         tasks = list(functions)
         outcomes: list[Any] = [None] * len(tasks)
 
@@ -222,6 +274,7 @@ class _AsyncFace(Face):
         return outcomes
 
     async def __aenter__(self) -> object:
+        self.log.no_code()
         return await self.store.__aenter__()
 
     async def __aexit__(self, *error: object) -> bool | None:
@@ -277,6 +330,9 @@ class BlockingFace(Face):
         """Run a coroutine function that never suspends, without an event loop."""
         return drive(function())
 
+    async def _seeded(self, items: Mapping[str, bytes]) -> Store:
+        return self.case.seeded(items)
+
     async def _call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.store.sync, operation)(*args, **kwargs)
 
@@ -285,6 +341,8 @@ class BlockingFace(Face):
 
     async def together(self, functions: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
         """Run coroutine functions at the same time; return what each returned or raised."""
+
+        self.log.no_code()
 
         def outcome(function: Callable[[], Any]) -> Any:
             try:
@@ -295,6 +353,7 @@ class BlockingFace(Face):
         return in_threads([partial(outcome, function) for function in functions])
 
     async def __aenter__(self) -> object:
+        self.log.no_code()
         return self.store.sync.__enter__().store
 
     async def __aexit__(self, *error: object) -> bool | None:
@@ -303,5 +362,8 @@ class BlockingFace(Face):
         return swallowed
 
 
-FACES: tuple[type[Face], ...] = (AsyncioFace, TrioFace, BlockingFace)
+ASYNC_FACES: tuple[type[Face], ...] = (AsyncioFace, TrioFace)
+"""The faces whose calls are awaited."""
+
+FACES: tuple[type[Face], ...] = (*ASYNC_FACES, BlockingFace)
 """What a check is run over."""

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from zarrstore.abc import Capability, Store
 from zarrstore_testing.behaviour import Failed, behaviour
 from zarrstore_testing.case import Case
-from zarrstore_testing.faces import FACES, Face, drive
+from zarrstore_testing.faces import FACES, BlockingFace, Face, drive
 from zarrstore_testing.log import shown
 
 LIST = Capability.LIST
 BOTH = Capability.LIST | Capability.DELETE
 _TREE = ["zarr.json", "a/zarr.json", "a/c/0/0", "a/c/0/1", "a/c/1/0", "b/.zarray", "b/0.0", "e f/g"]
+
+
+async def _tree(face: Face) -> list[str]:
+    """Put a value under each key of a tree into the store; return the keys."""
+    tree = face.usable(_TREE)
+    await face.seed(dict.fromkeys(tree, b"1"))
+    return tree
+
+
+def _children(keys: Iterable[str], prefix: str) -> set[str]:
+    start = f"{prefix.rstrip('/')}/" if prefix else ""
+    return {key[len(start) :].partition("/")[0] for key in keys if key.startswith(start)}
+
+
+def _many(case: Case, store: Store, keys: Iterable[str]) -> Store:
+    values = dict.fromkeys(keys, b"1")
+    if Capability.WRITE not in store.capabilities:
+        return case.seeded(values)
+    store.sync.set_many(values.items())
+    return store
 
 
 async def _close(keys: Any) -> None:
@@ -23,45 +44,49 @@ async def _close(keys: Any) -> None:
         await close()
 
 
-@behaviour("list yields every key, in full, each once", LIST)
+@behaviour("list yields every key, in full, each once", LIST, reads_only=True)
 async def list_yields_every_key(face: Face) -> None:
     await face.lists([], "list")
-    await face.set_many(dict.fromkeys(_TREE, b"1"))
-    await face.lists(_TREE, "list")
-    await face.lists(_TREE, "list")
-    await face.lists(_TREE, "list_prefix", "")
+    tree = await _tree(face)
+    await face.lists(tree, "list")
+    await face.lists(tree, "list")
+    await face.lists(tree, "list_prefix", "")
 
 
-@behaviour("list_prefix yields full keys under a prefix; of a missing prefix, nothing", LIST)
+@behaviour(
+    "list_prefix yields full keys under a prefix; of a missing prefix, nothing",
+    LIST,
+    reads_only=True,
+)
 async def list_prefix_yields_full_keys(face: Face) -> None:
-    await face.set_many(dict.fromkeys(_TREE, b"1"))
+    tree = await _tree(face)
     for prefix in ("a", "a/c", "a/c/0/", "b", "e f", "missing", "a/c/2", "zarr.json"):
-        wanted = [key for key in _TREE if key.startswith(prefix.rstrip("/") + "/")]
+        wanted = [key for key in tree if key.startswith(prefix.rstrip("/") + "/")]
         await face.lists(wanted, "list_prefix", prefix)
 
 
-@behaviour("list_dir yields the names one level below, of keys and prefixes, each once", LIST)
+@behaviour(
+    "list_dir yields the names one level below, of keys and prefixes, each once",
+    LIST,
+    reads_only=True,
+)
 async def list_dir_yields_children(face: Face) -> None:
-    await face.set_many(dict.fromkeys(_TREE, b"1"))
-    await face.lists(["zarr.json", "a", "b", "e f"], "list_dir")
-    await face.lists(["zarr.json", "a", "b", "e f"], "list_dir", "")
-    await face.lists(["zarr.json", "c"], "list_dir", "a")
-    await face.lists(["0", "1"], "list_dir", "a/c")
-    await face.lists(["0", "1"], "list_dir", "a/c/0/")
-    await face.lists([".zarray", "0.0"], "list_dir", "b")
-    await face.lists(["g"], "list_dir", "e f")
+    tree = await _tree(face)
+    await face.lists(_children(tree, ""), "list_dir")
+    for prefix in ("", "a", "a/c", "a/c/0/", "b", "e f"):
+        await face.lists(_children(tree, prefix), "list_dir", prefix)
 
 
-@behaviour("list_dir of a missing prefix, or of a key, is nothing", LIST)
+@behaviour("list_dir of a missing prefix, or of a key, is nothing", LIST, reads_only=True)
 async def list_dir_of_nothing(face: Face) -> None:
     await face.lists([], "list_dir")
     await face.lists([], "list_dir", "missing")
-    await face.set("a/b", b"1")
+    await face.seed({"a/b": b"1"})
     for prefix in ("missing", "a/b", "a/c/d", "b", "aa"):
         await face.lists([], "list_dir", prefix)
 
 
-@behaviour("a prefix is gone with its last key", BOTH)
+@behaviour("a prefix is gone with its last key", BOTH, rewrites=True)
 async def prefix_goes_with_its_last_key(face: Face) -> None:
     await face.set_many({"a/b/c": b"1", "a/b/d": b"2", "e": b"3"})
     await face.delete("a/b/c")
@@ -79,32 +104,40 @@ async def prefix_goes_with_its_last_key(face: Face) -> None:
     await face.lists(["a", "e"], "list_dir")
 
 
-@behaviour("is_empty tells whether there is no key under a prefix", LIST)
+@behaviour("is_empty tells whether there is no key under a prefix", LIST, reads_only=True)
 async def is_empty_tells(face: Face) -> None:
     await face.gives(True, "is_empty", "")
     await face.gives(True, "is_empty")
-    await face.set("a/b/c", b"")
+    await face.seed({"a/b/c": b""})
     for prefix, empty in (("", False), ("a", False), ("a/b/", False), ("a/b/c", True), ("b", True)):
         await face.gives(empty, "is_empty", prefix)
 
 
-@behaviour("getsize_prefix is the sum of the sizes under a prefix; 0 if there are none", LIST)
+@behaviour(
+    "getsize_prefix is the sum of the sizes under a prefix; 0 if there are none",
+    LIST,
+    reads_only=True,
+)
 async def getsize_prefix_adds_up(face: Face) -> None:
     await face.gives(0, "getsize_prefix", "")
-    await face.set_many({"a/b": b"12", "a/c/d": b"345", "a/c/e": b"", "ab": b"6", "f": b"7890"})
+    await face.seed({"a/b": b"12", "a/c/d": b"345", "a/c/e": b"", "ab": b"6", "f": b"7890"})
     for prefix, size in (("", 10), ("a", 5), ("a/c/", 3), ("a/b", 0), ("missing", 0)):
         await face.gives(size, "getsize_prefix", prefix)
     await face.gives(10, "getsize_prefix")
 
 
-@behaviour("thousands of keys are all listed, each once: pages are asked for to the last", LIST)
+@behaviour(
+    "thousands of keys are all listed, each once: pages are asked for to the last",
+    LIST,
+    reads_only=True,
+)
 def many_keys_are_listed(case: Case, store: Store) -> None:
     count = case.options.many_keys
     keys = [f"m/{number}" for number in range(count - 50)] + [f"n/{i}/x" for i in range(50)]
-    blocking = case.sync(store)
-    drive(blocking.call("set_many", dict.fromkeys(keys, b"1")))
+    store = _many(case, store, keys)
+    blocking = BlockingFace(store, case)
     for kind in FACES:
-        face = kind(store, case.log)
+        face = kind(store, case)
         names = [key[2:] for key in keys[:-50]]
         kind.run(partial(face.lists, keys, "list"))
         kind.run(partial(face.lists, keys[:-50], "list_prefix", "m"))
@@ -113,7 +146,9 @@ def many_keys_are_listed(case: Case, store: Store) -> None:
     drive(blocking.gives(count, "getsize_prefix", ""))
 
 
-@behaviour("a key that is there throughout a listing appears, whatever comes or goes", BOTH)
+@behaviour(
+    "a key that is there throughout a listing appears, whatever comes or goes", BOTH, rewrites=True
+)
 async def listing_while_keys_change(face: Face) -> None:
     stay = {f"s/{number:03}" for number in range(60)}
     leave = {f"l/{number:03}" for number in range(60)}
@@ -146,7 +181,9 @@ async def deleting_while_listing(face: Face) -> None:
     await face.lists([], "list")
 
 
-@behaviour("breaking off a listing early releases everything: the store goes on", LIST)
+@behaviour(
+    "breaking off a listing early releases everything: the store goes on", LIST, rewrites=True
+)
 async def listing_broken_off(face: Face) -> None:
     keys = [f"a/{number}" for number in range(40)]
     await face.set_many(dict.fromkeys(keys, b"1"))
@@ -165,10 +202,10 @@ async def listing_broken_off(face: Face) -> None:
     await face.lists(keys, "list")
 
 
-@behaviour("two listings at a time do not disturb each other", LIST)
+@behaviour("two listings at a time do not disturb each other", LIST, reads_only=True)
 async def listings_side_by_side(face: Face) -> None:
     keys = [f"a/{number}" for number in range(30)]
-    await face.set_many(dict.fromkeys(keys, b"1"))
+    await face.seed(dict.fromkeys(keys, b"1"))
     found: list[str] = []
     async for key in face.list():
         found.append(key)
@@ -179,7 +216,7 @@ async def listings_side_by_side(face: Face) -> None:
         raise Failed(f"list() gave {shown(found)} while another listing ran")
 
 
-@behaviour("the same listing from several tasks or threads is whole in each", LIST)
+@behaviour("the same listing from several tasks or threads is whole in each", LIST, rewrites=True)
 async def listings_at_once(face: Face) -> None:
     keys = [f"a/{number}" for number in range(40)]
     await face.set_many(dict.fromkeys(keys, b"1"))

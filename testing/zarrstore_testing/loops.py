@@ -17,7 +17,7 @@ from zarrstore_testing.behaviour import Failed, behaviour
 from zarrstore_testing.case import Case
 from zarrstore_testing.faces import AsyncioFace, BlockingFace, Face, TrioFace, drive, in_threads
 from zarrstore_testing.io_watch import io_of_this_thread
-from zarrstore_testing.log import Log, plain, shown
+from zarrstore_testing.log import plain, shown
 
 _LONGEST_GAP = 0.5
 
@@ -37,12 +37,12 @@ async def _use(face: Face, who: str) -> None:
             await face.gives(True, "is_empty", who)
 
 
-@behaviour("a store is usable from any thread, from several at once")
+@behaviour("a store is usable from any thread, from several at once", rewrites=True)
 def threads_share_a_store(case: Case, store: Store) -> None:
-    face = case.sync(store)
+    face = BlockingFace(store, case)
     drive(_use(face, "here"))
     in_threads([partial(lambda who: drive(_use(face, who)), f"thread{i}") for i in range(5)])
-    drive(_use(face, "here again"))
+    drive(_use(face, "again"))
 
 
 @behaviour("a store is usable from several tasks at once")
@@ -53,31 +53,34 @@ async def tasks_share_a_store(face: Face) -> None:
             raise outcome
 
 
-@behaviour("a store is usable from one event loop after another: asyncio.run twice, and trio")
+@behaviour(
+    "a store is usable from one event loop after another: asyncio.run twice, and trio",
+    rewrites=True,
+)
 def loops_one_after_another(case: Case, store: Store) -> None:
     kinds: list[type[Any]] = [AsyncioFace, AsyncioFace, TrioFace, AsyncioFace, BlockingFace]
     for number, kind in enumerate(kinds):
-        face = kind(store, case.log)
+        face = kind(store, case)
         kind.run(partial(_use, face, f"loop{number}"))
         kind.run(partial(face.set, "kept", b"%d" % number))
-    drive(case.sync(store).gives(b"4", "get", "kept"))
+    drive(BlockingFace(store, case).gives(b"4", "get", "kept"))
 
 
 @behaviour("a store is usable from several event loops at once, asyncio's and trio's")
 def loops_at_once(case: Case, store: Store) -> None:
     kinds: list[type[Any]] = [AsyncioFace, AsyncioFace, TrioFace, BlockingFace]
-    faces = [kind(store, case.log) for kind in kinds]
+    faces = [kind(store, case) for kind in kinds]
     uses = [partial(face.run, partial(_use, face, f"loop{i}")) for i, face in enumerate(faces)]
     in_threads(uses, take_turns=False)
 
 
 @behaviour("the blocking methods work where an event loop runs already, as in Jupyter")
 def sync_inside_a_running_loop(case: Case, store: Store) -> None:
-    face = case.sync(store)
+    face = BlockingFace(store, case)
 
     async def cell() -> None:
         drive(_use(face, "cell"))
-        await _use(case.asyncio(store), "awaited")
+        await _use(AsyncioFace(store, case), "awaited")
 
     asyncio.run(cell())
 
@@ -95,7 +98,7 @@ async def _longest_gap(face: Face) -> float:
             gaps.append(now - last)
             last = now
 
-    value = b"x" * (1 << 20)
+    value = b"x" * face.size(1 << 20)
     async with anyio.create_task_group() as group:
         group.start_soon(tick)
         await anyio.sleep(0.01)
@@ -112,10 +115,10 @@ async def _longest_gap(face: Face) -> float:
     return max(gaps)
 
 
-@behaviour("no store blocks the caller's event loop: a task beside it goes on")
+@behaviour("no store blocks the caller's event loop: a task beside it goes on", rewrites=True)
 def event_loop_is_not_blocked(case: Case, store: Store) -> None:
     for kind in (AsyncioFace, TrioFace):
-        face = kind(store, case.log)
+        face = kind(store, case)
         gaps = []
         # a busy machine stalls once, a store that blocks does so every time
         for _ in range(3):
@@ -129,10 +132,10 @@ def event_loop_is_not_blocked(case: Case, store: Store) -> None:
             )
 
 
-@behaviour("no store does I/O in the thread of the caller's event loop")
+@behaviour("no store does I/O in the thread of the caller's event loop", rewrites=True)
 def event_loop_thread_does_no_io(case: Case, store: Store) -> None:
     for kind in (AsyncioFace, TrioFace):
-        face = kind(store, case.log)
+        face = kind(store, case)
         kind.run(partial(_longest_gap, face))  # what is imported or opened at first use
 
         async def watched(face: Face = face) -> list[str]:
@@ -147,9 +150,12 @@ def event_loop_thread_does_no_io(case: Case, store: Store) -> None:
             )
 
 
-@behaviour("a set that is cancelled leaves the old value or the new, and the store goes on")
+@behaviour(
+    "a set that is cancelled leaves the old value or the new, and the store goes on", rewrites=True
+)
 def cancelled_set_is_whole(case: Case, store: Store) -> None:
-    old, new = b"o" * 2_000_000, b"n" * 3_000_000
+    old = b"o" * case.options.size(2_000_000)
+    new = b"n" * case.options.size(3_000_000)
 
     async def cancelled(face: Face, delay: float) -> None:
         await face.set("a/b", old)
@@ -169,29 +175,33 @@ def cancelled_set_is_whole(case: Case, store: Store) -> None:
 
     for kind in (AsyncioFace, TrioFace):
         for delay in (0, 0.0002, 0.001, 0.003):
-            kind.run(partial(cancelled, kind(store, case.log), delay))
+            kind.run(partial(cancelled, kind(store, case), delay))
 
 
-@behaviour("a cancelled read leaves nothing behind, and is a cancellation to its caller")
+@behaviour(
+    "a cancelled read leaves nothing behind, and is a cancellation to its caller", reads_only=True
+)
 def cancelled_get_is_cancelled(case: Case, store: Store) -> None:
-    store.sync.set("a/b", bytes(1_000_000))
+    value = bytes(case.options.size(1_000_000))
+    store = case.with_values(store, {"a/b": value})
 
-    async def main() -> None:
+    async def main(delay: float) -> None:
         tasks = [asyncio.ensure_future(store.get("a/b")) for _ in range(8)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(delay)
         for task in tasks[::2]:
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for outcome in outcomes:
-            whole = not isinstance(outcome, BaseException) and outcome == bytes(1_000_000)
+            whole = not isinstance(outcome, BaseException) and outcome == value
             if not whole and not isinstance(outcome, asyncio.CancelledError):
                 raise Failed(f"a get beside cancelled ones gave {shown(outcome)}")
         if any(isinstance(outcome, BaseException) for outcome in outcomes[1::2]):
             raise Failed("a get that was not cancelled was, because another one was")
 
     case.log.add("8 times get('a/b') at once, every second one cancelled")
-    asyncio.run(main())
-    drive(case.sync(store).gives(True, "exists", "a/b"))
+    for delay in (0, 0.002, 0.005, 0.01):
+        asyncio.run(main(delay))
+    drive(BlockingFace(store, case).gives(True, "exists", "a/b"))
 
 
 _SCRIPT: list[tuple[Capability, tuple[Any, ...]]] = [
@@ -225,9 +235,9 @@ _SCRIPT: list[tuple[Capability, tuple[Any, ...]]] = [
 ]
 
 
-def _transcript(kind: type[Face], store: Store, log: Log) -> list[tuple[str, object]]:
+def _transcript(kind: type[Face], store: Store, case: Case) -> list[tuple[str, object]]:
     """Run a script over one face; return each call with its result, or the type of its error."""
-    face = kind(store, log)
+    face = kind(store, case)
     capabilities = store.capabilities
     found: list[tuple[str, object]] = []
 
@@ -235,7 +245,7 @@ def _transcript(kind: type[Face], store: Store, log: Log) -> list[tuple[str, obj
         for capability, (operation, *args) in _SCRIPT:
             if capability not in capabilities:
                 continue
-            call = f"{operation}({log.arguments(tuple(args), {})})"
+            call = f"{operation}({case.log.arguments(tuple(args), {})})"
             try:
                 result = plain(await face.call(operation, *args))
             except Exception as error:  # noqa: BLE001 - compared with the other faces
@@ -250,11 +260,13 @@ def _transcript(kind: type[Face], store: Store, log: Log) -> list[tuple[str, obj
     return found
 
 
-@behaviour("each operation has the same result through the blocking and the async methods")
+@behaviour(
+    "each operation has the same result through the blocking and the async methods", rewrites=True
+)
 def sync_equals_async(case: Case, store: Store) -> None:
-    blocking = _transcript(BlockingFace, store, case.log)
+    blocking = _transcript(BlockingFace, store, case)
     for kind in (AsyncioFace, TrioFace):
-        found = _transcript(kind, case.make(), case.log)
+        found = _transcript(kind, case.make(), case)
         for (call, wanted), (_, result) in zip(blocking, found, strict=True):
             if result != wanted:
                 raise Failed(
@@ -271,17 +283,18 @@ def working_directory_may_change(case: Case, store: Store) -> None:
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
         try:
-            drive(case.sync(store).gives(b"1", "get", "a/b"))
+            drive(BlockingFace(store, case).gives(b"1", "get", "a/b"))
             store.sync["c"] = b"2"
         finally:
             os.chdir(before)
-    drive(case.sync(store).gives([b"1", b"2"], "get_many", ["a/b", "c"]))
+    drive(BlockingFace(store, case).gives([b"1", b"2"], "get_many", ["a/b", "c"]))
 
 
-@behaviour("results arrive under trio without an asyncio loop in sight")
-def trio_needs_no_asyncio(_: Case, store: Store) -> None:
+@behaviour("results arrive under trio without an asyncio loop in sight", reads_only=True)
+def trio_needs_no_asyncio(case: Case, store: Store) -> None:
+    store = case.with_values(store, {"a": b"1"})
+
     async def main() -> object:
-        await store.set("a", b"1")
         try:
             asyncio.get_running_loop()
         except RuntimeError:

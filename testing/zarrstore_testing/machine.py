@@ -25,6 +25,7 @@ from zarrstore_testing.behaviour import Failed, behaviour
 from zarrstore_testing.case import Case
 from zarrstore_testing.faces import BlockingFace, drive
 from zarrstore_testing.keys import keep
+from zarrstore_testing.literals import given_as
 from zarrstore_testing.log import shown
 
 _KEYS = [
@@ -76,9 +77,9 @@ class _Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        store: Store = self.case.make()
         self.case.log.restart()
-        self.face: BlockingFace = self.case.sync(store)
+        store = self.case.make()
+        self.face: BlockingFace = BlockingFace(store, self.case)
         self.model: dict[str, bytes] = {}
 
     def teardown(self) -> None:
@@ -90,18 +91,21 @@ class _Machine(RuleBasedStateMachine):
     @rule(key=keys, value=values)
     def set(self, key: str, value: bytes) -> None:
         if key in self.kept:
+            value = value[: self.face.size(len(value))]
             drive(self.face.set(key, value))
             self.model[key] = value
 
     @rule(items=st.dictionaries(keys, values, max_size=4))
     def set_many(self, items: dict[str, bytes]) -> None:
-        items = {key: value for key, value in items.items() if key in self.kept}
+        size = self.face.size
+        items = {k: value[: size(len(value))] for k, value in items.items() if k in self.kept}
         drive(self.face.set_many(items))
         self.model.update(items)
 
     @rule(items=st.lists(st.tuples(keys, values), max_size=4))
     def set_each(self, items: list[tuple[str, bytes]]) -> None:
-        items = [(key, value) for key, value in items if key in self.kept]
+        size = self.face.size
+        items = [(key, value[: size(len(value))]) for key, value in items if key in self.kept]
         drive(self.face.set_each(items))
         self.model.update(items)
 
@@ -113,9 +117,14 @@ class _Machine(RuleBasedStateMachine):
         def receive(_: int, value: Any) -> None:
             found.append(None if value is None else bytes(value))
 
+        handed = "None if value is None else bytes(value)"
+        self.case.log.bind(found, "handed", "[]")
+        given_as(receive, f"lambda _, value: handed.append({handed})")
+
         drive(self.face.get_each(asked, receive))
         wanted = [self.model.get(key) for key in asked]
         if found != wanted:
+            self.case.log.claim("{} == {}", found, wanted)
             raise Failed(f"get_each handed over {shown(found)}, and not {shown(wanted)}")
 
     @rule(key=keys, request=st.none() | ranges)
@@ -161,6 +170,7 @@ class _Machine(RuleBasedStateMachine):
     @rule(key=keys, value=values)
     def set_if_not_exists(self, key: str, value: bytes) -> None:
         if key in self.kept:
+            value = value[: self.face.size(len(value))]
             drive(self.face.gives(key not in self.model, "set_if_not_exists", key, value))
             self.model.setdefault(key, value)
 
@@ -169,6 +179,7 @@ class _Machine(RuleBasedStateMachine):
     def swap(self, key: str, value: bytes) -> None:
         if key in self.model:
             stat = drive(self.face.call("stat", key))
+            value = value[: self.face.size(len(value))]
             drive(self.face.set(key, value, expect=stat.version))
             self.model[key] = value
 
@@ -202,9 +213,10 @@ def _no_files() -> Iterator[None]:
             configuration.set_hypothesis_home_dir(before)
 
 
-@behaviour("any sequence of operations has the results that it has on a dict")
+@behaviour("any sequence of operations has the results that it has on a dict", rewrites=True)
 def random_operations_match_a_dict(case: Case, store: Store) -> None:
-    face = case.sync(store)
+    face = BlockingFace(store, case)
+    case.log.is_complete = True
 
     class Machine(_Machine):
         pass

@@ -30,7 +30,7 @@ def _raises(kind: type[Exception], what: str, function: Callable[[], object]) ->
     raise Failed(f"{what} should raise {kind.__name__}, and gave {shown(found)}")
 
 
-@behaviour("store.sync[key] gives bytes; a missing key raises KeyError")
+@behaviour("store.sync[key] gives bytes; a missing key raises KeyError", rewrites=True)
 def mapping_reads_and_writes(_: Case, store: Store) -> None:
     sync = store.sync
     if not isinstance(sync, MutableMapping):
@@ -65,7 +65,9 @@ def mapping_get_and_contains(_: Case, store: Store) -> None:
     _same("sync['c']", sync["c"], b"x")
 
 
-@behaviour("iteration, len, keys, values, items and update do as a mapping's do", LIST)
+@behaviour(
+    "iteration, len, keys, values, items and update do as a mapping's do", LIST, rewrites=True
+)
 def mapping_iterates(_: Case, store: Store) -> None:
     sync = store.sync
     _same("len(sync)", len(sync), 0)

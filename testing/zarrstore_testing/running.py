@@ -1,4 +1,4 @@
-"""Running behaviours on a store: `check_store`, `Report`, and what `StoreTests` calls."""
+"""Running behaviours on a store: `check_store`, and what `StoreTests` calls."""
 
 from __future__ import annotations
 
@@ -8,104 +8,25 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 from zarrstore.abc import Capability, Store
-from zarrstore_testing.behaviour import Behaviour, Failed, Options
+from zarrstore_testing.behaviour import Behaviour, Failed, NotApplicable
 from zarrstore_testing.case import Case
 from zarrstore_testing.contract import registry
-from zarrstore_testing.faces import FACES, Face
-from zarrstore_testing.instead import check_instead
-from zarrstore_testing.log import Log
+from zarrstore_testing.faces import ASYNC_FACES, FACES, Face
+from zarrstore_testing.instead import check_append_only, check_instead
+from zarrstore_testing.options import Options
+from zarrstore_testing.report import Report, Result, Status
+from zarrstore_testing.script import Source, script, source_of
 
-__all__ = ["ConformanceError", "Report", "Result", "check_store", "run_behaviour"]
+__all__ = ["ConformanceError", "check_store", "run_behaviour"]
 
 T = TypeVar("T")
-Status = Literal["passed", "failed", "not applicable"]
 
 
 class ConformanceError(AssertionError):
     """A store broke a rule of the contract; the message says which, and how."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of one behaviour.
-
-    Attributes
-    ----------
-    behaviour : Behaviour
-    status : {"passed", "failed", "not applicable"}
-    reason : str
-        Why, in one line.
-    details : str
-        Of a failure: the rule, the store, and the operations that led there.
-    seconds : float
-        How long it took.
-    """
-
-    behaviour: Behaviour
-    status: Status
-    reason: str
-    details: str = field(default="", repr=False)
-    seconds: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """The name of the behaviour."""
-        return self.behaviour.name
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of checking a store; ``str(report)`` is a table of it.
-
-    ``report[name]`` is the result of one behaviour.
-
-    Attributes
-    ----------
-    store : str
-        The class of the store, with its module.
-    results : tuple of Result
-        One for each behaviour, in the order in which they were checked.
-    """
-
-    store: str
-    results: tuple[Result, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failures
-
-    @property
-    def failures(self) -> tuple[Result, ...]:
-        """The results that failed."""
-        return tuple(result for result in self.results if result.status == "failed")
-
-    def __getitem__(self, name: str) -> Result:
-        for result in self.results:
-            if result.name == name:
-                return result
-        raise KeyError(name)
-
-    def __str__(self) -> str:
-        width = max((len(result.name) for result in self.results), default=0)
-        lines = []
-        section = ""
-        for result in self.results:
-            if result.behaviour.section != section:
-                section = result.behaviour.section
-                lines.append(f"\n{section}")
-            mark = {"passed": "pass", "failed": "FAIL", "not applicable": "n/a "}[result.status]
-            lines.append(f"  {mark}  {result.name:<{width}}  {result.reason}")
-        counts = ", ".join(
-            f"{number} {status}"
-            for status in ("passed", "failed", "not applicable")
-            if (number := sum(result.status == status for result in self.results))
-        )
-        return "\n".join([self.store, *lines, "", counts])
 
 
 def run_behaviour(
@@ -146,23 +67,37 @@ def _run_once(
         with case:
             store = case.make()
             name = repr(store)
-            missing = behaviour.needs & ~store.capabilities
-            if missing:
-                checked = check_instead(case, store, missing)
-                return f"the store has no {_names(missing)}; checked instead: {checked}"
-            if kind is None:
-                behaviour.function(case, store)
-            else:
-                face = kind(store, case.log)
-                kind.run(lambda: behaviour.function(face))
+            if (instead := _instead(behaviour, case, store)) is not None:
+                return instead
+            try:
+                if kind is None:
+                    behaviour.function(case, store)
+                else:
+                    face = kind(store, case)
+                    kind.run(lambda: behaviour.function(face))
+            except NotApplicable as reason:
+                return str(reason)
         return None
 
     try:
         instead = _within(options.timeout, check)
     except Exception as error:
-        raise ConformanceError(_message(behaviour, kind, name, error, case.log)) from error
+        raise ConformanceError(_message(behaviour, kind, name, error, case, make_store)) from error
     notes.extend(note for note in case.log.notes if note not in notes)
     return instead
+
+
+def _instead(behaviour: Behaviour, case: Case, store: Store) -> str | None:
+    """Check that a store refuses what a behaviour needs and it cannot do; tell so in words."""
+    missing = behaviour.needs & ~store.capabilities
+    if behaviour.reads_only and case.options.seed is not None:
+        missing &= ~Capability.WRITE
+    if missing:
+        checked = check_instead(case, store, missing)
+        return f"the store has no {_names(missing)}; checked instead: {checked}"
+    if behaviour.rewrites and case.options.append_only:
+        return f"the store only appends; checked instead: {check_append_only(case, store)}"
+    return None
 
 
 def _within(seconds: float | None, function: Callable[[], T]) -> T:
@@ -194,32 +129,48 @@ def _names(capabilities: Capability) -> str:
 
 
 def _message(
-    behaviour: Behaviour, kind: type[Face] | None, store: str, error: Exception, log: Log
+    behaviour: Behaviour,
+    kind: type[Face] | None,
+    store: str,
+    error: Exception,
+    case: Case,
+    make_store: Callable[[], Store],
 ) -> str:
     what = str(error) if isinstance(error, Failed) else f"{type(error).__name__} raised: {error}"
     face = f" ({kind.name} face)" if kind is not None else ""
     lines = [what, f"  behaviour: {behaviour.name}{face}", f"  rule: {behaviour.rule}"]
     lines.append(f"  store: {store}")
-    if operations := str(log):
-        lines += ["  operations that led there:", operations]
-    return "\n".join(lines)
+    lines += [f"  done: {text}" for text in case.log.told]
+    calls = case.log.code(sync=kind not in ASYNC_FACES)
+    if kind is None and not case.log.is_complete:
+        calls = None
+    sources = {"make_store": source_of(make_store)}
+    for name in ("seed", "reopen", "failing", "allows_key"):
+        if (function := getattr(case.options, name)) is not None:
+            sources[name] = source_of(function)
+    code = script(behaviour.name, kind.name if kind else "", sources, calls)
+    return "\n".join([*lines, "  the same again, as code:", "", code, ""])
 
 
 def check_store(
-    make_store: Callable[[], Store],
+    make_store: Callable[[], Store] | None = None,
     *,
     options: Options | None = None,
     behaviours: Iterable[str] | None = None,
+    progress: Callable[[Result], object] | None = None,
 ) -> Report:
     """Check a store against the whole contract.
 
     Parameters
     ----------
-    make_store : callable
-        Returns a new, empty, writable store each time it is called.
+    make_store : callable, optional
+        Returns a new, empty, writable store each time it is called. May be left out for a store
+        that cannot be written, if ``options.seed`` makes one.
     options : Options, optional
     behaviours : iterable of str, optional
         The names of the behaviours to check; all by default.
+    progress : callable, optional
+        Called with the `Result` of each behaviour as it is known.
 
     Returns
     -------
@@ -237,9 +188,31 @@ def check_store(
     if unknown := [name for name in chosen if name not in registry]:
         raise ValueError(f"there are no behaviours {unknown}; see zarrstore_testing.registry")
     options = options or Options()
-
-    results = [_result(registry[name], make_store, options) for name in chosen]
+    if make_store is None:
+        make_store = _empty(options)
+    results = []
+    for name in chosen:
+        results.append(_result(registry[name], make_store, options))
+        if progress is not None:
+            progress(results[-1])
     return Report(_described(make_store), tuple(results))
+
+
+def _empty(options: Options) -> Callable[[], Store]:
+    """Return a function that makes an empty store by seeding it with nothing."""
+    if options.seed is None:
+        raise TypeError("give make_store, or options with seed")
+    return _Empty(options.seed)
+
+
+class _Empty:
+    def __init__(self, seed: Callable[[dict[str, bytes]], Store]) -> None:
+        self._seed = seed
+        seeding = source_of(seed)
+        self.source = Source(seeding.lines, f"lambda: {seeding.expression}({{}})")
+
+    def __call__(self) -> Store:
+        return self._seed({})
 
 
 def _described(make_store: Callable[[], Store]) -> str:
@@ -262,16 +235,3 @@ def _result(behaviour: Behaviour, make_store: Callable[[], Store], options: Opti
         details = str(error)
         status, reason = "failed", details.partition("\n")[0]
     return Result(behaviour, status, reason, details, time.perf_counter() - started)
-
-
-def make_test(behaviour: Behaviour) -> Callable[[Any], None]:
-    """Return the test method of a behaviour."""
-
-    def test(self: Any) -> None:
-        options = Options(self.many_keys, self.examples, self.timeout)
-        run_behaviour(behaviour, self.make_store, options)
-
-    test.__name__ = f"test_{behaviour.name}"
-    test.__qualname__ = f"StoreTests.{test.__name__}"
-    test.__doc__ = f"{behaviour.rule[:1].upper()}{behaviour.rule[1:]}."
-    return test

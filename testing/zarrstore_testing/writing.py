@@ -8,9 +8,10 @@ import time
 from typing import Any
 
 from zarrstore.abc import Capability, OffsetByteRequest, Store
-from zarrstore_testing.behaviour import Failed, behaviour
+from zarrstore.errors import ZarrStoreError
+from zarrstore_testing.behaviour import Failed, NotApplicable, behaviour
 from zarrstore_testing.case import Case
-from zarrstore_testing.faces import Face, drive
+from zarrstore_testing.faces import BlockingFace, Face, drive
 from zarrstore_testing.log import shown
 
 
@@ -89,25 +90,37 @@ async def wrong_values_raise(face: Face) -> None:
 
 @behaviour("the caller may reuse its buffer at once: a store keeps a copy")
 async def input_is_copied(face: Face) -> None:
-    for size in (6, 300_000):
+    for size in (6, face.size(300_000)):
         buffer = bytearray(b"o" * size)
         old = bytes(buffer)
-        await face.set("set", buffer)
-        await face.set("view", memoryview(buffer))
-        await face.set_many([("many", buffer), ("many2", memoryview(buffer))])
-        keys = ["set", "view", "many", "many2"]
+        keys = [f"set{size}", f"view{size}", f"many{size}", f"viewed{size}"]
+        face.log.bind(buffer, "buffer", f"bytearray(b'o' * {size})")
+        await face.set(keys[0], buffer)
+        await face.set(keys[1], memoryview(buffer))
+        await face.set_many([(keys[2], buffer), (keys[3], memoryview(buffer))])
         if face.can(Capability.CREATE_EXCLUSIVE):
             await face.set_if_not_exists(f"new{size}", buffer)
             keys.append(f"new{size}")
         buffer[:] = b"x" * size
+        face.log.statement(f"{face.log.name_of(buffer)}[:] = b'x' * {size}")
         for key in keys:
             await face.gives(old, "get", key)
             await face.gives(old[1:], "get", key, OffsetByteRequest(1))
 
 
-@behaviour("a value is replaced by another, longer or shorter, and nothing of the old is left")
+@behaviour(
+    "a value is replaced by another, longer or shorter, and nothing of the old is left",
+    rewrites=True,
+)
 async def overwriting_replaces(face: Face) -> None:
-    for value in (b"0123456789", b"abc", b"", b"x" * 100_000, b"y" * 70_000, b"z"):
+    for value in (
+        b"0123456789",
+        b"abc",
+        b"",
+        b"x" * face.size(100_000),
+        b"y" * face.size(70_000),
+        b"z",
+    ):
         await face.set("a/b", value)
         await face.gives(value, "get", "a/b")
         await face.gives(len(value), "getsize", "a/b")
@@ -119,12 +132,27 @@ async def overwriting_replaces(face: Face) -> None:
 
 @behaviour("a value of several MiB is kept whole")
 async def big_values_are_whole(face: Face) -> None:
-    value = (b"0123456789abcdef" * 65_536 + b"tail") * 5
+    value = ((b"0123456789abcdef" * 65_536 + b"tail") * 5)[: face.size(10_000_000)]
     await face.set("big", value)
     found = await face.get("big")
     if found != value:
         raise Failed(f"{len(value)} bytes were written, and read as other {len(found or b'')}")
     await face.gives(value[-10:], "get", "big", OffsetByteRequest(len(value) - 10))
+
+
+@behaviour("a value as large as the store takes is kept whole, one that is larger is refused")
+async def too_big_values_are_refused(face: Face) -> None:
+    limit = face.options.max_value_size
+    if limit is None:
+        raise NotApplicable("the kit is told of no largest value (max_value_size)")
+    value = bytes(index % 251 for index in range(256)) * (limit // 256 + 1)
+    await face.set("a/b", value[:limit])
+    await face.gives(value[:limit], "get", "a/b")
+    await face.raises(ZarrStoreError, "set", "c", value[: limit + 1])
+    await face.gives(None, "get", "c")
+    await face.gives(False, "exists", "c")
+    await face.raises(ZarrStoreError, "set_many", {"c": value[: limit + 1]})
+    await face.gives(None, "get", "c")
 
 
 @behaviour("set returns the new version, or None if the backend has none")
@@ -138,7 +166,9 @@ async def set_returns_a_version(face: Face) -> None:
             raise Failed("a store with conditional writes should give versions, in stat at least")
 
 
-@behaviour("set_many writes every item, of a mapping or of pairs; the last of a key counts")
+@behaviour(
+    "set_many writes every item, of a mapping or of pairs; the last of a key counts", rewrites=True
+)
 async def set_many_writes_all(face: Face) -> None:
     await face.set_many([])
     await face.set_many({})
@@ -151,7 +181,7 @@ async def set_many_writes_all(face: Face) -> None:
     await face.gives([b"g"] * 3, "get_many", ["g/0", "g/1", "g/2"])
 
 
-@behaviour("a write is seen by every later read, by all methods")
+@behaviour("a write is seen by every later read, by all methods", rewrites=True)
 async def writes_are_seen_at_once(face: Face) -> None:
     for number in range(20):
         value = b"%d" % number * (number + 1)
@@ -164,9 +194,14 @@ async def writes_are_seen_at_once(face: Face) -> None:
             await face.lists(["a/b"], "list")
 
 
+def _of_sizes(case: Case, *sizes: int) -> list[bytes]:
+    largest = case.options.size(max(sizes))
+    return [bytes([97 + n]) * (size * largest // max(sizes)) for n, size in enumerate(sizes)]
+
+
 def _check_whole(case: Case, store: Store, olds: list[bytes], read: Any) -> None:
     """Overwrite one key from this thread while others read it."""
-    face = case.sync(store)
+    face = BlockingFace(store, case)
     drive(face.set("a/b", olds[0]))
     ended = threading.Event()
     faults: list[str] = []
@@ -203,9 +238,12 @@ def _check_whole(case: Case, store: Store, olds: list[bytes], read: Any) -> None
         raise Failed(f"a reader in another thread found, between two writes: {faults[0]}")
 
 
-@behaviour("set is atomic: a reader sees the old value or the new, never part, never nothing")
+@behaviour(
+    "set is atomic: a reader sees the old value or the new, never part, never nothing",
+    rewrites=True,
+)
 def set_is_atomic_for_readers(case: Case, store: Store) -> None:
-    olds = [b"a" * 200_000, b"b" * 130_000, b"c" * 10]
+    olds = _of_sizes(case, 200_000, 130_000, 10)
 
     def read(store: Store) -> str | None:
         value = store.sync.get("a/b")
@@ -218,9 +256,12 @@ def set_is_atomic_for_readers(case: Case, store: Store) -> None:
     _check_whole(case, store, olds, read)
 
 
-@behaviour("set is atomic for exists, stat and getsize too: never missing, never a partial size")
+@behaviour(
+    "set is atomic for exists, stat and getsize too: never missing, never a partial size",
+    rewrites=True,
+)
 def set_is_atomic_for_stat(case: Case, store: Store) -> None:
-    olds = [b"a" * 200_000, b"b" * 130_000]
+    olds = _of_sizes(case, 200_000, 130_000)
     sizes = [len(old) for old in olds]
 
     def read(store: Store) -> str | None:
@@ -235,9 +276,11 @@ def set_is_atomic_for_stat(case: Case, store: Store) -> None:
     _check_whole(case, store, olds, read)
 
 
-@behaviour("a file or entry that a write needs meanwhile is never listed", Capability.LIST)
+@behaviour(
+    "a file or entry that a write needs meanwhile is never listed", Capability.LIST, rewrites=True
+)
 def partial_writes_are_not_listed(case: Case, store: Store) -> None:
-    olds = [b"a" * 300_000, b"b" * 200_000]
+    olds = _of_sizes(case, 300_000, 200_000)
 
     def read(store: Store) -> str | None:
         keys = list(store.sync.list())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import obstore.store
 import pytest
 from blockbuster import BlockBuster
-from zarrstore_testing import Options, StoreTests
+from zarrstore_testing import StoreTests
 
 import zarrstore.abc
 from zarrstore.abc import Store
@@ -129,7 +129,8 @@ class TestRemoteStoreOnFiles(InDirectory):
 
 
 class TestRemoteStoreOnS3(StoreTests):
-    options = Options(many_keys=1050, examples=5)
+    many_keys = 1050
+    examples = 5
 
     @pytest.fixture(autouse=True)
     def bucket(self, s3_bucket: Bucket) -> None:

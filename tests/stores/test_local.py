@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from zarrstore_testing.faults import kill_at
 
 from zarrstore.abc import ABSENT, RangeByteRequest
 from zarrstore.errors import (
@@ -549,19 +549,13 @@ class TestProcesses:
     def test_a_killed_writer_does_no_harm(self, tmp_path):
         store = LocalStore(tmp_path).sync
         store["a/k"] = b"old"
-        for key, event in (("a/k", "os.rename"), ("new/k", "os.rename"), ("b/k", "os.link")):
-            run(
-                """
-                key, event = sys.argv[2:]
-                def die(name, args):
-                    if name == event:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                sys.addaudithook(die)
-                store.set(key, b"new", expect=ABSENT if event == "os.link" else None)
-                """,
-                *(tmp_path, key, event),
-                status=-signal.SIGKILL,
-            )
+        for key, call, expect in (
+            ("a/k", "?rename,?renameat", "None"),
+            ("new/k", "?rename,?renameat", "None"),
+            ("b/k", "?link,?linkat", "ABSENT"),
+        ):
+            code = f"{HEADER}store.set({key!r}, b'new', expect={expect})"
+            assert kill_at(code, call, arguments=[str(tmp_path)]).killed
         assert len([name for name in tree(tmp_path) if is_temporary(name)]) == 3
         assert dict(store) == {"a/k": b"old"}
         assert list(store.list_dir()) == ["a"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zarrstore_testing.faults import kill_at
 
 from zarrstore.errors import (
     AccessDeniedError,
@@ -444,24 +444,14 @@ class TestAtOnce:
         assert out == "[0, 0, 0, 0] 252\n"
         assert [name for name in tree(store.root) if is_temporary(name)] == []
 
-    @pytest.mark.parametrize("event", ["os.rename", "os.utime"])
-    def test_a_killed_writer(self, store, event):
+    @pytest.mark.parametrize(("call", "when"), [("?renameat", 2), ("?utimensat,?utimes", 3)])
+    def test_a_killed_writer(self, store, call, when):
         store.sync["a/k"] = b"old"
-        run(
-            """
-            count = 0
-            def die(name, args):
-                global count
-                count += name == sys.argv[2]
-                if name == sys.argv[2] and count == 3:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            sys.addaudithook(die)
+        code = """
             store.set_each([("a/0", b"0"), ("a/1", b"1"), ("a/k", b"new"), ("a/2", b"2")])
-            """,
-            store.root,
-            event,
-            status=-signal.SIGKILL,
-        )
+        """
+        code = HEADER + textwrap.dedent(code)
+        assert kill_at(code, call, when, arguments=[str(store.root)]).killed
         assert dict(store.sync) == {"a/0": b"0", "a/1": b"1", "a/k": b"old"}
         assert len([name for name in tree(store.root) if is_temporary(name)]) == 1
         store.sync.delete_dir("a")
