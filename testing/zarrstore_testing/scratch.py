@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 import uuid
@@ -62,6 +63,8 @@ class Scratch:
         self._prefix = prefix.strip("/")
         self._options = dict(storage_options or {})
         self._name = uuid.uuid4().hex[:8]
+        self._base = "/".join(filter(None, (self._prefix, f"check-{self._name}")))
+        self._numbers = itertools.count()
         self._places: list[str] = []
         self._new_paths: list[str] = []
         self._many = "{}" in url
@@ -77,7 +80,7 @@ class Scratch:
         return Source(["import zarrstore"], f"lambda: {opened}")
 
     def _below(self, name: object) -> str:
-        return "/".join(filter(None, (self._prefix, f"check-{self._name}", str(name))))
+        return f"{self._base}/{name}"
 
     def _open(self, url: str) -> Store:
         if (path := _local_path(url)) and not os.path.lexists(path) and path not in self._new_paths:
@@ -86,7 +89,7 @@ class Scratch:
 
     def __call__(self) -> Store:
         """Return a new, empty store."""
-        number = len(self._places)
+        number = next(self._numbers)
         if self._many:
             url = self.url.replace("{}", f"{self._name}-{number}")
             self._places.append(url)
@@ -95,17 +98,20 @@ class Scratch:
         return PrefixStore(self._open(self.url), self._places[-1])
 
     def __enter__(self) -> Self:
+        is_ours = False
         try:
             store = self._open(self.url.replace("{}", self._name))
             try:
                 self._check(store)
             finally:
                 store.sync.close()
+            is_ours = True
             if not self._many:
                 self._check_writers()
                 self.clean()
         except BaseException:
-            self.clean()
+            if is_ours:
+                self._clean_all()
             self._remove_paths()
             raise
         return self
@@ -145,19 +151,18 @@ class Scratch:
 
     def clean(self) -> None:
         """Delete what the stores have that were made so far."""
-        places, self._places = self._places, []
         if self._many:
-            for url in places:
+            for url in self._places:
                 path = _local_path(url)
                 if path is None or os.path.lexists(path):
                     with self._open(url).sync as sync:
                         sync.clear()
-        elif places:
-            with self._open(self.url).sync as sync:
-                for prefix in places:
-                    sync.delete_dir(prefix)
-        if self._many:
             self._remove_paths()
+        elif self._places:
+            with self._open(self.url).sync as sync:
+                for prefix in self._places:
+                    sync.delete_dir(prefix)
+        self._places.clear()
 
     def _remove_paths(self) -> None:
         for path in reversed(self._new_paths):
@@ -174,19 +179,20 @@ class Scratch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.clean()
-        if not self._many:
-            self._clean_all()
+        self._clean_all()
         self._remove_paths()
 
     def _clean_all(self) -> None:
         # a check that was broken off may still be writing for a moment
         for number in range(_TRIES):
+            self.clean()
+            if self._many:
+                return
             with self._open(self.url).sync as sync:
-                sync.delete_dir(self._prefix)
-                if sync.is_empty(self._prefix) and (number or not self._places):
+                sync.delete_dir(self._base)
+                if sync.is_empty(self._base) and number:
                     return
-            time.sleep(0.1)
+            time.sleep(0.05)
 
 
 def _local_path(url: str) -> str | None:
