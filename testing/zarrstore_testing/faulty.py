@@ -11,8 +11,8 @@ from typing import Any
 
 from zarrstore.abc import Capability, Store
 from zarrstore.errors import BackendError
-from zarrstore.runtime import io_loop_home
 from zarrstore.stores.wrappers.base import WrapperStore
+from zarrstore.stores.wrappers.latency import LatencyStore
 
 __all__ = [
     "FailingStore",
@@ -189,8 +189,6 @@ class StallingStore(FaultyStore):
     TimeoutError: set of 'a' had no answer within 0.01 s
     """
 
-    _home = io_loop_home
-
     def __init__(
         self,
         store: Store,
@@ -199,8 +197,8 @@ class StallingStore(FaultyStore):
         operations: Iterable[str] | None = None,
         read_only: bool = False,
     ) -> None:
-        super().__init__(store, operations=operations, read_only=read_only)
-        self._home = io_loop_home
+        # which runs on the I/O loop, where an operation can wait without a thread
+        super().__init__(LatencyStore(store, 0, 0), operations=operations, read_only=read_only)
         self._seconds = seconds
         self._released = threading.Event()
         self.stalled = 0
@@ -239,8 +237,7 @@ class ReorderingStore(FaultyStore):
     def __init__(
         self, store: Store, seconds: float = 0.005, seed: int = 0, *, read_only: bool = False
     ) -> None:
-        super().__init__(store, read_only=read_only)
-        self._home = io_loop_home
+        super().__init__(LatencyStore(store, 0, 0), read_only=read_only)
         self._seconds = seconds
         self._random = random.Random(seed)  # noqa: S311 - the order is to be the same each time
 

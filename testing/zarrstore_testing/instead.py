@@ -7,6 +7,7 @@ from typing import Any
 
 from zarrstore.abc import ABSENT, Capability, Store
 from zarrstore.errors import ReadOnlyError, UnsupportedOperationError, ZarrStoreError
+from zarrstore_testing.behaviour import Failed
 from zarrstore_testing.case import Case
 from zarrstore_testing.faces import AsyncioFace, BlockingFace
 
@@ -35,6 +36,8 @@ _CALLS: dict[Capability, list[tuple[Any, ...]]] = {
 
 def check_instead(case: Case, store: Store, missing: Capability) -> str:
     """Check that a store refuses what it cannot do; return what was checked, in words."""
+    if store.read_only and case.options.seed is None:
+        raise Failed("the store is read-only: give a writable one, or a way to seed one (seed)")
     face = BlockingFace(store, case)
     asynchronous = AsyncioFace(store, case)
     checked = []

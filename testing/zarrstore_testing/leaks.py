@@ -76,16 +76,25 @@ async def _uses(face: Face) -> list[tuple[str, Callable[[], Awaitable[object]]]]
 def nothing_is_left_open(case: Case, store: Store) -> None:
     face = AsyncioFace(store, case)
 
-    async def repeated() -> None:
-        for name, use in await _uses(face):
-            for _ in range(3):  # what is opened at first use, and kept
-                await use()
-            before = _open_now()
+    async def left(*uses: Callable[[], Awaitable[object]]) -> list[str]:
+        before = _open_now()
+        for use in uses:
             for _ in range(_ROUNDS):
                 await use()
-            for what, count in (_open_now() - before).items():
-                if count >= _ROUNDS:
-                    raise Failed(f"{name}, {_ROUNDS} times, left {count} {what} open")
+        grown = _open_now() - before
+        return [f"{count} {what}" for what, count in grown.items() if count >= _ROUNDS]
+
+    async def repeated() -> None:
+        uses = await _uses(face)
+        for _ in range(3):  # what is opened at first use, and kept
+            for _, use in uses:
+                await use()
+        if not (found := await left(*(use for _, use in uses))):
+            return
+        for name, use in uses:
+            if found := await left(use):
+                raise Failed(f"{name}, {_ROUNDS} times, left {' and '.join(found)} open")
+        raise Failed(f"{len(uses)} operations, {_ROUNDS} times each, left {found} open")
 
     face.run(repeated)
 

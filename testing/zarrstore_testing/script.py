@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from zarrstore import errors as zarrstore_errors
+import zarrstore.errors
 from zarrstore_testing.literals import NotLiteralError, literal
 
 __all__ = ["Source", "script", "source_of"]
@@ -156,7 +156,7 @@ def _imports(code: str) -> list[str]:
     if names := [name for name in _ABC if re.search(rf"\b{name}\b", code)]:
         found.append(f"from zarrstore.abc import {', '.join(names)}")
     errors = sorted(set(re.findall(r"(?:suppress\(|except \(?|, )(\w+Error)\b", code)))
-    if errors := [name for name in errors if hasattr(zarrstore_errors, name)]:
+    if errors := [name for name in errors if hasattr(zarrstore.errors, name)]:
         found.append(f"from zarrstore.errors import {', '.join(errors)}")
     if "check_store(" in code:
         names = ["Options", "check_store"] if "Options(" in code else ["check_store"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import doctest
+import importlib
 import os
 import subprocess
 import sys
@@ -263,6 +265,14 @@ def test_a_shared_store_is_opened_elsewhere(tmp_path):
     )
     assert report.ok, str(report)
     assert "NotShareable" not in report.results[0].reason.partition(";")[2]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_examples(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(f"zarrstore_testing.{path.stem}")
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0, f"{result.failed} of {result.attempted} examples fail; see stdout"
 
 
 def test_it_imports_nothing_private():
