@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from zarr.core.buffer import Buffer, cpu
 from zarr.testing.store import StoreTests
-from zarrstore.interop.zarr import StoreAdapter, to_zarr
 
 from mutants import FAULTS, Fault, Sound, SoundAsync
+from zarrstore.interop.zarr import StoreAdapter, to_zarr
 
 SOUND = {cls.__name__: Fault(cls, frozenset()) for cls in (Sound, SoundAsync)}
 
