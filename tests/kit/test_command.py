@@ -111,18 +111,23 @@ def test_breaking_off_cleans_up(tmp_path):
     path = tmp_path / "x"
     with LocalStore(path).sync as sync:
         sync["kept"] = b"1"
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "zarrstore_testing", str(path), "--scratch", "s/t"],
+        # a job in the background of a shell ignores it, and so would what it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    until = time.monotonic() + 60
-    while not list(path.glob("s/t/*/*/*")) and time.monotonic() < until:
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    ) as running:
+        until = time.monotonic() + 60
+        while not list(path.glob("s/t/*/*/*")) and time.monotonic() < until:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        try:
+            out, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert running.returncode not in (0, 2), out + err
     assert dict(LocalStore(path).sync) == {"kept": b"1"}
     assert os.listdir(path) == ["kept"]
