@@ -152,7 +152,8 @@ class TestObjectStoreOnFiles(InDirectory):
 
 
 class TestObjectStoreOnS3(StoreTests):
-    options = Options(many_keys=1050, examples=5)
+    many_keys = 1050
+    examples = 5
 
     @pytest.fixture(autouse=True)
     def bucket(self, s3_bucket: Bucket) -> None:
