@@ -5,6 +5,7 @@ A task and an event for each chunk would take longer than a small chunk does.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -20,10 +21,14 @@ __all__ = ["read_in_streams", "write_in_streams"]
 
 T = TypeVar("T")
 
-_FEW = 16
-"""Streams for each processor where no request takes long."""
+_FEW = 4
+"""Streams for each processor, at least, where requests do not take long."""
+_MORE = 16
+"""Streams for each processor at most there, of small items."""
+_FEW_BYTES = 2**22
 _LONG = 0.02
-"""Seconds for an item from which as many are to wait at once as may."""
+"""Seconds for the quickest item from which as many are to wait at once as may: what takes long
+because many are under way takes no less time if there are more."""
 
 
 class _Shared(Generic[T]):
@@ -34,9 +39,10 @@ class _Shared(Generic[T]):
         self._taking = threading.Lock()
         self.ended = False
         self.few = True
+        self._quickest = math.inf
 
     def taken(self) -> Iterator[T]:
-        """Yield items until there are none, or until one takes long while few are at work."""
+        """Yield items until there are none, or until each takes long while few are at work."""
         while not self.ended:
             started = time.perf_counter()
             with self._taking:
@@ -46,7 +52,8 @@ class _Shared(Generic[T]):
                     self.ended = True
                     return
             yield item
-            if self.few and time.perf_counter() - started > _LONG:
+            self._quickest = min(self._quickest, time.perf_counter() - started)
+            if self.few and self._quickest > _LONG:
                 return
 
 
@@ -62,8 +69,9 @@ async def _in_streams(
         async with limits.memory(nbytes):
             await stream(shared.taken())
 
+    few = max(_FEW * cores(), min(_MORE * cores(), _FEW_BYTES // max(1, nbytes)))
     for shared.few in (True, False):
-        most = min(count, limits.requests, _FEW * cores() if shared.few else count)
+        most = min(count, limits.requests, few if shared.few else count)
         await each_bounded(one, range(most), count=most, limit=most)
         if shared.ended:
             return
