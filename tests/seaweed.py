@@ -33,7 +33,7 @@ class SeaweedFS:
         self._process = subprocess.Popen(
             [
                 weed, "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-                "-s3", "-filer", "-volume.max=50", "-volume.minFreeSpace=1",
+                "-s3", "-filer", "-volume.max=100", "-volume.minFreeSpace=1",
                 "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
                 "-s3.port.iceberg=0", "-s3.port.lance=0",
                 *(f"-{name}={port}" for name, port in ports.items()),
