@@ -18,6 +18,7 @@ DEVIATIONS: dict[str, set[str]] = {
         "killed_writer_leaves_whole_values",
         "listings_at_once",
         "long_keys_are_whole",
+        "partial_writes_are_not_listed",
         "prefix_goes_with_its_last_key",
     },
     "zarr: ZipStore": {
@@ -35,6 +36,7 @@ DEVIATIONS: dict[str, set[str]] = {
         "delete_dir_deletes_below",
         "exists_is_true_for_keys",
         "fork_works_or_raises",
+        "get_each_into_fills_buffers",
         "get_each_keeps_the_order",
         "get_missing_is_none",
         "getsize_is_in_bytes",
@@ -60,7 +62,12 @@ DEVIATIONS: dict[str, set[str]] = {
     },
 }
 # these do not fail each time
-RACES = {"listings_at_once", "killed_writer_leaves_whole_values", "random_operations_match_a_dict"}
+RACES = {
+    "killed_writer_leaves_whole_values",
+    "listings_at_once",
+    "partial_writes_are_not_listed",
+    "random_operations_match_a_dict",
+}
 
 
 def failed(name: str) -> set[str]:
@@ -80,7 +87,7 @@ def test_no_store_here_fails():
 
 @pytest.mark.parametrize("name", DEVIATIONS)
 def test_what_it_says_of_zarr_python_is_so(name):
-    assert failed(name) == DEVIATIONS[name]
+    assert failed(name) - RACES == DEVIATIONS[name] - RACES
     if zarr.__version__ == RECORDED["versions"]["zarr"]:
         chosen = sorted(DEVIATIONS[name] - RACES)
         report = check_store(COLUMNS[name], options=OPTIONS, behaviours=chosen)
