@@ -127,7 +127,7 @@ class Scratch:
         if self._prefix and sync.exists(self._prefix):
             raise ScratchError(f"there is a key {self._prefix!r} in {store.url}")
         if not sync.is_empty(self._prefix):
-            where = f"below {self._prefix!r} in {store.url}" if self._prefix else store.url
+            where = f"below {self._prefix!r} in {store.url}" if self._prefix else f"in {store.url}"
             raise ScratchError(
                 f"there is something {where} already; give a prefix below which there is nothing: "
                 "--scratch PREFIX"
