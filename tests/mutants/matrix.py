@@ -23,6 +23,7 @@ from zarrstore.interop.zarr import from_zarr
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
+from zarrstore.stores.object import ObjectStore
 from zarrstore.stores.remote import RemoteStore
 from zarrstore.stores.zip import ZipStore
 
@@ -54,6 +55,8 @@ OURS: dict[str, Callable[[], Store]] = {
     "ZipStore": lambda: ZipStore(f"{_directory()}/x.zip"),
     "RemoteStore, fsspec memory": lambda: RemoteStore(MemoryFileSystem(), f"/{uuid.uuid4()}"),
     "RemoteStore, fsspec local": lambda: RemoteStore(LocalFileSystem(), _directory()),
+    "ObjectStore, obstore memory": lambda: ObjectStore(obstore.store.MemoryStore()),
+    "ObjectStore, obstore local": lambda: ObjectStore(obstore.store.LocalStore(_directory())),
 }
 ZARR: dict[str, Callable[[], Store]] = {
     "MemoryStore": lambda: from_zarr(zarr.storage.MemoryStore()),
@@ -78,6 +81,9 @@ What the [conformance kit](conformance.md) says of the stores here, and of those
 `from_zarr`. That adapter keeps the rules about keys, byte ranges, read-only stores and closing for
 the store below it, so that what fails is what an adapter cannot mend. "-" stands for what a store
 does not offer, and says so.
+
+icechunk's store cannot be asked: it takes the documents and chunks of Zarr arrays, and no other
+keys and values.
 
 This page is written by `python -m mutants.matrix` in the directory `tests`; the names of some
 columns after it are those to check again.

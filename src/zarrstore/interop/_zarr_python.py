@@ -76,7 +76,7 @@ class ZarrPythonStore(Store):
 
     @property
     def url(self) -> str:
-        return redact(str(self._zarr))
+        return redact(" ".join(str(self._zarr).split()))  # icechunk's has several lines
 
     def _location(self) -> dict[str, Any] | None:
         return {"zarr_store": self._zarr} if _is_shareable(self._zarr) else None
