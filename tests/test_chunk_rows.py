@@ -57,3 +57,19 @@ def test_the_chunk_that_is_damaged_is_named(tmp_path):
         store.sync.set("c/37", data)
         with pytest.raises(CorruptDataError, match=rf"'c/37'.*{len(data)} bytes where 32"):
             array[...]
+
+
+@pytest.mark.parametrize("compressors", [None, "zstd"])
+def test_what_is_selected_by_arrays_reaches_the_result(compressors):
+    array = zarrstore.create_array(
+        {}, shape=(12, 6), chunks=(2, 3), dtype="i2", compressors=compressors
+    )
+    data = np.arange(72, dtype="i2").reshape(12, 6)
+    array[...] = data
+    rows = [11, 0, 1, 0, 6]
+    out = np.full((5, 6), -7, "i2")  # what is not written would show
+    array.get_orthogonal_selection((rows, slice(None)), out=out)
+    assert_array_equal(out, data[rows])
+    out = np.full(5, -7, "i2")
+    array.get_coordinate_selection((rows, [0, 5, 2, 3, 3]), out=out)
+    assert_array_equal(out, data[rows, [0, 5, 2, 3, 3]])

@@ -99,10 +99,13 @@ class _Reader(Mover):
         if pipeline.is_raw and sizes.count(size) == len(parts):
             chunks = rooms.view(pipeline.dtype).reshape(len(parts), *pipeline.shape)
             for first, stop, target in rows_of_chunks(parts, self._out):
-                if stop - first > 1 or parts[first].fills_chunk:
+                part = parts[first]
+                if stop - first > 1:
                     target[...] = chunks[first:stop]
-                else:
-                    target[...] = chunks[first][parts[first].inside]
+                elif part.fills_chunk:
+                    self._out[part.outside] = chunks[first]
+                else:  # what the selection gives of the result may be a copy
+                    self._out[part.outside] = chunks[first][part.inside]
             return
         found: list[Buffer | None] = []
         for part, buffer, stored in zip(parts, buffers, sizes, strict=True):
