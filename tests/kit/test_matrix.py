@@ -72,7 +72,7 @@ RACES = {
 
 def failed(name: str) -> set[str]:
     found = RECORDED["found"][name]
-    return {behaviour for behaviour, (status, _) in found.items() if status == "failed"}
+    return {behaviour for behaviour, status in found.items() if status == "failed"}
 
 
 def test_the_page_is_what_the_command_writes():

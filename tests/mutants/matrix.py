@@ -102,11 +102,7 @@ def record(names: Iterable[str]) -> None:
         report = check_store(COLUMNS[name], options=OPTIONS)
         kept = recorded()
         kept["versions"] = {name: version(name) for name in ("zarr", "obstore", "fsspec")}
-        kept["found"][name] = {
-            # the first line, without what differs from run to run
-            result.name: [result.status, result.reason if result.status == "failed" else ""]
-            for result in report.results
-        }
+        kept["found"][name] = {result.name: result.status for result in report.results}
         RECORD.write_text(json.dumps(kept, indent=1) + "\n")
         print(f"{name}: {report.counts}", flush=True)
 
@@ -120,11 +116,9 @@ def page() -> str:
         lines += [f"## Stores of {library}", "", f"| behaviour | {' | '.join(names)} |"]
         lines.append(f"| --- |{' --- |' * len(names)}")
         for behaviour in registry:
-            cells = [SIGNS[found[name][behaviour][0]] for name in names]
+            cells = [SIGNS[found[name][behaviour]] for name in names]
             lines.append(f"| `{behaviour}` | {' | '.join(cells)} |")
-        failed = [
-            str(sum(status == "failed" for status, _ in found[name].values())) for name in names
-        ]
+        failed = [str(sum(status == "failed" for status in found[name].values())) for name in names]
         lines += [f"| failed | {' | '.join(failed)} |", ""]
     return "\n".join(lines)
 
