@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from byte_ranges import RANGES, part
 from obstore.store import HTTPStore
 
 from zarrstore import aio
-from zarrstore.abc import Capability, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarrstore.abc import Capability, RangeByteRequest, SuffixByteRequest
 from zarrstore.errors import (
     AccessDeniedError,
     BackendError,
@@ -26,25 +27,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["servers"]
 pytestmark = pytest.mark.anyio
-
-RANGES = [
-    RangeByteRequest(10, 20),
-    RangeByteRequest(1000, 5000),
-    RangeByteRequest(5000, 6000),
-    OffsetByteRequest(1020),
-    OffsetByteRequest(9999),
-    SuffixByteRequest(5),
-    SuffixByteRequest(9999),
-]
-
-
-def part(value: bytes, request: object) -> bytes:
-    if isinstance(request, RangeByteRequest):
-        return value[request.start : request.end]
-    if isinstance(request, OffsetByteRequest):
-        return value[request.offset :]
-    assert isinstance(request, SuffixByteRequest)
-    return value[-request.suffix :]
 
 
 def impatient(url: str) -> ObjectStore:

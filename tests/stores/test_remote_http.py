@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from byte_ranges import RANGES, part
 from fsspec.implementations.http import HTTPFileSystem
 
-from zarrstore.abc import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarrstore.abc import RangeByteRequest, SuffixByteRequest
 from zarrstore.errors import (
     AccessDeniedError,
     BackendError,
@@ -25,25 +26,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["servers"]
 pytestmark = pytest.mark.anyio
-
-RANGES = [
-    RangeByteRequest(10, 20),
-    RangeByteRequest(1000, 5000),
-    RangeByteRequest(5000, 6000),
-    OffsetByteRequest(1020),
-    OffsetByteRequest(9999),
-    SuffixByteRequest(5),
-    SuffixByteRequest(9999),
-]
-
-
-def part(value: bytes, request: object) -> bytes:
-    if isinstance(request, RangeByteRequest):
-        return value[request.start : request.end]
-    if isinstance(request, OffsetByteRequest):
-        return value[request.offset :]
-    assert isinstance(request, SuffixByteRequest)
-    return value[-request.suffix :]
 
 
 def test_no_misbehaviour_gives_wrong_bytes(misbehaving_http_server: MisbehavingServer) -> None:

@@ -245,7 +245,8 @@ def rows_of_chunks(
     tuple
         Of such parts the first and the one after the last, and a view of ``array`` with a
         chunk for each, along one more dimension; for parts that are not whole chunks, or stand
-        alone, one at a time and ``array[part.outside]``.
+        alone, one at a time and ``array[part.outside]``: to be read only, as that is a copy
+        where the part has ``is_view`` false.
     """
     first, count = 0, len(parts)
     while first < count:
