@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import zarr
 import zarr.storage
 from blockbuster import BlockBuster
 from interop.zarr_stores import let_theirs_block
-from zarrstore_testing import StoreTests, check_store
+from zarrstore_testing import StoreTests
 
 import zarrstore
 from zarrstore.abc import Capability, Store
@@ -38,24 +37,6 @@ class TestOursInTheirWrapper(StoreTests):
     def make_store(self) -> Store:
         ours = zarrstore.MappingStore(OrderedDict())
         return from_zarr(zarr.storage.WrapperStore(to_zarr(ours)))
-
-
-DIRECTORIES_STAY = {
-    "long_keys_are_whole",
-    "partial_writes_are_not_listed",
-    "delete_dir_deletes_below",
-    "clear_empties",
-    "prefix_goes_with_its_last_key",
-}
-"""An empty directory, and a file that is being written, are listed."""
-
-
-def test_what_their_local_store_does_not_keep(tmp_path: Path) -> None:
-    def make_store() -> Store:
-        return from_zarr(zarr.storage.LocalStore(tempfile.mkdtemp(dir=tmp_path)))
-
-    report = check_store(make_store)
-    assert {result.behaviour.name for result in report.failures} <= DIRECTORIES_STAY
 
 
 MAKERS: dict[str, Callable[[Path], zarr.storage.StoreLike]] = {
