@@ -236,7 +236,22 @@ def _below(store: Store, path: str) -> Store:
     return view
 
 
-_SCHEMES: dict[str, Handler] = {"file": _open_file, "memory": _open_memory}
+def _open_by_class(module: str, name: str) -> Handler:
+    """Return what opens a URL by the ``from_url`` of a store, or of a wrapper, imported then."""
+
+    def opened(request: OpenRequest) -> Store:
+        store: Store = _load(module, name).from_url(
+            request.url, request.storage_options, request.read_only
+        )
+        return store
+
+    return opened
+
+
+_SCHEMES: dict[str, Handler] = {
+    "file": _open_file,
+    "memory": _open_memory,
+}
 _ADAPTERS: dict[str, Handler] = {"zip": _open_zip_adapter}
 
 
