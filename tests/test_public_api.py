@@ -57,6 +57,7 @@ FUNCTIONS = [
     "array",
     "consolidate_metadata",
     "copy",
+    "copy_store",
     "create",
     "create_array",
     "create_group",
@@ -81,7 +82,7 @@ FUNCTIONS = [
     "zeros",
     "zeros_like",
 ]
-OTHER = ["__version__", "aio", "limits"]
+OTHER = ["CopyReport", "__version__", "aio", "limits"]
 
 
 def test_exported_names() -> None:

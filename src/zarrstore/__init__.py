@@ -44,6 +44,7 @@ _HOMES = {
         "ZarrStoreError",
     ),
     "zarrstore.hierarchy.array": ("Array", "AsyncArray"),
+    "zarrstore.hierarchy.copying_stores": ("CopyReport",),
     "zarrstore.hierarchy.group": ("AsyncGroup", "Group"),
     "zarrstore.hierarchy.making": (
         "array",
@@ -69,6 +70,7 @@ _HOMES = {
     ),
     "zarrstore.hierarchy.saving": (
         "copy",
+        "copy_store",
         "delete",
         "load",
         "move",
@@ -139,6 +141,7 @@ if TYPE_CHECKING:
     from zarrstore.errors import ZarrStoreError as ZarrStoreError
     from zarrstore.hierarchy.array import Array as Array
     from zarrstore.hierarchy.array import AsyncArray as AsyncArray
+    from zarrstore.hierarchy.copying_stores import CopyReport as CopyReport
     from zarrstore.hierarchy.group import AsyncGroup as AsyncGroup
     from zarrstore.hierarchy.group import Group as Group
     from zarrstore.hierarchy.making import array as array
@@ -160,6 +163,7 @@ if TYPE_CHECKING:
     from zarrstore.hierarchy.opening import open_group as open_group
     from zarrstore.hierarchy.opening import open_store as open_store
     from zarrstore.hierarchy.saving import copy as copy
+    from zarrstore.hierarchy.saving import copy_store as copy_store
     from zarrstore.hierarchy.saving import delete as delete
     from zarrstore.hierarchy.saving import load as load
     from zarrstore.hierarchy.saving import move as move

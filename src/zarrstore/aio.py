@@ -42,6 +42,7 @@ from zarrstore.hierarchy.opening_aio import (
 )
 from zarrstore.hierarchy.saving_aio import (
     copy,
+    copy_store,
     delete,
     load,
     move,
@@ -57,6 +58,7 @@ __all__ = [
     "array",
     "consolidate_metadata",
     "copy",
+    "copy_store",
     "create",
     "create_array",
     "create_group",

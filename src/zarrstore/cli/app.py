@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from typing import Annotated
 
 import typer
+
+from zarrstore.errors import ZarrStoreError
 
 __all__ = ["app", "main"]
 
@@ -33,6 +36,45 @@ def check(context: typer.Context) -> None:
         typer.echo(message, err=True)
         raise typer.Exit(2) from None
     command.app(context.args, prog_name="zarrstore check")
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(help="a path or URL")],
+    dest: Annotated[str, typer.Argument(help="a path or URL")],
+    source_path: Annotated[str, typer.Option(help="copy what is below this path")] = "",
+    dest_path: Annotated[str, typer.Option(help="to this path")] = "",
+    include: Annotated[list[str] | None, typer.Option(help="keys with this in them")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="no keys with this in them")] = None,
+    if_exists: Annotated[
+        str, typer.Option(help="raise, replace, skip: for keys that have another value")
+    ] = "raise",
+    verify: Annotated[bool, typer.Option(help="read back what was written")] = True,
+    dry_run: Annotated[bool, typer.Option(help="only say what would be done")] = False,
+    progress: Annotated[bool, typer.Option(help="show a bar")] = True,
+) -> None:
+    """Copy all keys of a store to another, of any kind.
+
+    A copy that was broken off goes on where it ended. INCLUDE and EXCLUDE are regular expressions.
+    """
+    copy_store = importlib.import_module("zarrstore").copy_store
+    try:
+        report = copy_store(
+            source,
+            dest,
+            source_path=source_path,
+            dest_path=dest_path,
+            includes=include or (),
+            excludes=exclude or (),
+            if_exists=if_exists,
+            verify=verify,
+            dry_run=dry_run,
+            progress=progress and not dry_run,
+        )
+    except (ZarrStoreError, ValueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"would be: {report}" if dry_run else str(report))
 
 
 def main() -> None:

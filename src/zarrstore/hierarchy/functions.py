@@ -15,6 +15,7 @@ import numpy as np
 from zarrstore.abc import Store
 from zarrstore.hierarchy import copying, core, group_core
 from zarrstore.hierarchy.array_core import ArrayCore
+from zarrstore.hierarchy.copying_stores import CopyReport, copy_keys
 from zarrstore.hierarchy.creating import node_path
 from zarrstore.hierarchy.faces import Face, loaded, working_home
 from zarrstore.hierarchy.group_core import GroupCore
@@ -355,11 +356,7 @@ async def copy(
     storage_options: StorageOptionsOfStore,
     options: Mapping[str, Any],
 ) -> Opened[ArrayCore | GroupCore]:
-    from_ = await place(source, source_path, "r", _for(source, storage_options))
-    to = await place(dest, dest_path, "a", _for(dest, storage_options))
-    # on the loop of one of them that is asynchronous, where both can be awaited
-    home = from_.store if isinstance(from_.store._home, LoopHome) else to.store
-
+    from_, to, home = await _places(source, source_path, dest, dest_path, storage_options)
     with reporting(progress, f"copying to /{to.path}") as callback:
 
         async def run() -> ArrayCore | GroupCore:
@@ -379,6 +376,44 @@ async def copy(
         finally:
             await from_.close()
     return Opened(node, to.owns_store)
+
+
+async def _places(
+    source: StoreLike,
+    source_path: str | None,
+    dest: StoreLike,
+    dest_path: str | None,
+    storage_options: StorageOptionsOfStore,
+) -> tuple[Place, Place, Store]:
+    """Return where something is copied from and to, and the store where that is done."""
+    from_ = await place(source, source_path, "r", _for(source, storage_options))
+    to = await place(dest, dest_path, "a", _for(dest, storage_options))
+    # on the loop of one of them that is asynchronous, where both can be awaited
+    return from_, to, from_.store if isinstance(from_.store._home, LoopHome) else to.store
+
+
+async def copy_store(
+    source: StoreLike,
+    dest: StoreLike,
+    source_path: str | None,
+    dest_path: str | None,
+    progress: Any,
+    storage_options: StorageOptionsOfStore,
+    **how: Any,
+) -> CopyReport:
+    from_, to, home = await _places(source, source_path, dest, dest_path, storage_options)
+    with reporting(progress, f"copying to {to.store.url}", "bytes") as callback:
+
+        async def run() -> CopyReport:
+            return await copy_keys(
+                from_.store, from_.path, to.store, to.path, progress=callback, **how
+            )
+
+        try:
+            return await at_home(home, run)
+        finally:
+            await from_.close()
+            await to.close()
 
 
 def _for(store: StoreLike, storage_options: StorageOptionsOfStore) -> StorageOptionsOfStore:

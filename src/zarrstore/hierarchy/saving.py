@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from zarrstore.hierarchy import functions
 from zarrstore.hierarchy.array import Array
+from zarrstore.hierarchy.copying_stores import CopyReport, IfExists
 from zarrstore.hierarchy.group import Group
 from zarrstore.hierarchy.opening import node, run
 from zarrstore.hierarchy.options import AccessMode, DataOptions
@@ -15,6 +16,7 @@ from zarrstore.registry import StoreLike
 
 __all__ = [
     "copy",
+    "copy_store",
     "delete",
     "load",
     "move",
@@ -299,6 +301,96 @@ def copy(
             storage_options,
             options,
         )
+    )
+
+
+def copy_store(
+    source: StoreLike,
+    dest: StoreLike,
+    *,
+    source_path: str | None = None,
+    dest_path: str | None = None,
+    includes: Sequence[str] = (),
+    excludes: Sequence[str] = (),
+    if_exists: IfExists = "raise",
+    verify: bool = True,
+    dry_run: bool = False,
+    progress: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> CopyReport:
+    """Copy all keys of a store, or those below a path, to another store of any kind.
+
+    The bytes are copied as they are, whatever they are. What is there already with the same
+    value is left as it is, so that a copy that was broken off goes on where it ended. Metadata is
+    written last, that of the root at the very end: what is not complete does not open.
+
+    Parameters
+    ----------
+    source, dest : object
+        Whatever `open_store` accepts, or a group. Stores that are opened here are closed, too.
+    source_path, dest_path : str, optional
+        Paths in the stores; the roots by default.
+    includes, excludes : sequence of str, optional
+        Regular expressions: a key below ``source_path`` is copied if one of ``includes`` is
+        found in it (all are by default) and none of ``excludes`` is.
+    if_exists : {"raise", "replace", "skip"}, default "raise"
+        What becomes of a key that is at the destination with another value.
+    verify : bool, default True
+        Whether values are read back and compared. Without it, a value that is there already is
+        taken to be the same if its size is.
+    dry_run : bool, default False
+        Whether only to say what would be done; nothing is written.
+    progress : callable or bool, optional
+        Called with the number of bytes done and of all; ``True`` shows a bar.
+    storage_options : mapping, optional
+        For the backends of URLs.
+
+    Returns
+    -------
+    CopyReport
+        How many keys were copied, unchanged, and skipped; how many bytes were written.
+
+    Raises
+    ------
+    ConflictError
+        If a key is there with another value, and ``if_exists`` is ``"raise"``. That key is not
+        changed; others may have been copied.
+    CorruptDataError
+        If what is read back is not what was written.
+    NodeNotFoundError
+        If there is no key to copy from: the store or path is not there, or empty.
+    KeyNotFoundError
+        If a key was deleted from the source meanwhile.
+    ValueError
+        If one of the two places is the other, or below it; nothing was changed.
+
+    Notes
+    -----
+    A few batches of 4 MiB, or single values, are in memory at a time. Nobody may change the
+    source meanwhile. `copy` changes chunks, codecs and the version of the format.
+
+    Examples
+    --------
+    >>> old = {"a/.zarray": b"{}", "a/0": b"1234", ".zgroup": b"{}"}
+    >>> report = copy_store(old, "memory://new", excludes=["zgroup"])
+    >>> print(report)
+    2 copied (6 B), 0 unchanged, 0 skipped
+    >>> print(copy_store(old, "memory://new"))
+    1 copied (2 B), 2 unchanged, 0 skipped
+    """
+    return run(
+        functions.copy_store,
+        source,
+        dest,
+        source_path,
+        dest_path,
+        progress,
+        storage_options,
+        includes=includes,
+        excludes=excludes,
+        if_exists=if_exists,
+        verify=verify,
+        dry_run=dry_run,
     )
 
 

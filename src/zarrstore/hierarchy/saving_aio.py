@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from zarrstore.hierarchy import functions
 from zarrstore.hierarchy.array import AsyncArray
+from zarrstore.hierarchy.copying_stores import CopyReport, IfExists
 from zarrstore.hierarchy.group import AsyncGroup
 from zarrstore.hierarchy.opening_aio import node
 from zarrstore.hierarchy.options import AccessMode, DataOptions
@@ -15,6 +16,7 @@ from zarrstore.registry import StoreLike
 
 __all__ = [
     "copy",
+    "copy_store",
     "delete",
     "load",
     "move",
@@ -113,6 +115,36 @@ async def copy(
             storage_options,
             options,
         )
+    )
+
+
+async def copy_store(
+    source: StoreLike,
+    dest: StoreLike,
+    *,
+    source_path: str | None = None,
+    dest_path: str | None = None,
+    includes: Sequence[str] = (),
+    excludes: Sequence[str] = (),
+    if_exists: IfExists = "raise",
+    verify: bool = True,
+    dry_run: bool = False,
+    progress: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> CopyReport:
+    """Copy all keys of a store to another: see `zarrstore.copy_store`."""
+    return await functions.copy_store(
+        source,
+        dest,
+        source_path,
+        dest_path,
+        progress,
+        storage_options,
+        includes=includes,
+        excludes=excludes,
+        if_exists=if_exists,
+        verify=verify,
+        dry_run=dry_run,
     )
 
 
