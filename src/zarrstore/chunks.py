@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from zarrstore.abc import Capability, Store
-from zarrstore.compute import compute
 from zarrstore.errors import CorruptDataError
 from zarrstore.format.array_spec import ArraySpec
 from zarrstore.format.chunk_parts import (
@@ -61,7 +60,7 @@ class _Reader(Mover):
                 return
         if not self._inline or (len(parts) < 2 and self._spec.pipeline.nbytes < _WORTH_A_BUFFER):
             for part in parts:
-                await compute(self._place, part, await self._store.get(self._key(part)))
+                await self._compute(self._place, part, await self._store.get(self._key(part)))
         elif self._at_once > 1 and self._pipeline is not None:
             for first in range(0, len(parts), self._at_once):
                 some = parts[first : first + self._at_once]
@@ -194,7 +193,7 @@ class _Writer(Mover):
         elif self._inline:
             await self._store.set_each(self._encoded_in_turn(whole, empty))
         else:
-            for encoded in await compute(lambda: list(self._encoded_in_turn(whole, empty))):
+            for encoded in await self._compute(lambda: list(self._encoded_in_turn(whole, empty))):
                 await self._store.set(*encoded)
         for key in empty:
             await self._store.delete(key)
@@ -245,10 +244,10 @@ class _Writer(Mover):
         """Change a part of a chunk, on top of what others change meanwhile."""
 
         async def change(old: Buffer | None) -> Buffer | None:
-            new = await compute(self._changed, part, old, self._write_empty_chunks)
+            new = await self._compute(self._changed, part, old, self._write_empty_chunks)
             if new is None and old is not None and self._swaps:
                 # written where deleting it could lose another's change
-                new = await compute(self._changed, part, old, True)
+                new = await self._compute(self._changed, part, old, True)
             return new
 
         await update(self._store, self._key(part), change)

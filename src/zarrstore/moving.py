@@ -9,10 +9,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from zarrstore.abc import Store
-from zarrstore.compute import cores
+from zarrstore.compute import compute, cores
 from zarrstore.errors import CorruptDataError
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import ArraySpec
@@ -26,12 +26,17 @@ __all__ = ["Mover", "Progress"]
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with the number of chunks that are done, and of all."""
 
+T = TypeVar("T")
+
 _BATCH_BYTES = 2**21
 _BATCH_CHUNKS = 64
 _WAITING = 0.002
 """Seconds of waiting for a chunk from which more threads are to wait, each for one."""
 _WORTH_SHARING = 2**16
 """Bytes of a chunk from which threads move chunks at the same time."""
+_QUICK_COPY = 2**18
+"""Bytes of a chunk without a codec that an I/O loop itself copies: to hand it to a thread and back
+takes the loop longer."""
 _FEW = 4
 _WORTH_A_THREAD = 2**21
 """Bytes to be moved from which another thread is asked for help before anything is done."""
@@ -72,6 +77,7 @@ class Mover(ABC):
         """Of all chunks, where it is the same and they are no shards."""
         if spec.grid.is_regular and shard_layout(spec.pipeline) is None:
             self._pipeline = spec.pipeline
+        self._is_quick = spec.pipeline.is_raw and spec.pipeline.nbytes <= _QUICK_COPY
         self._at_once = _AT_ONCE // max(1, spec.pipeline.largest_encoded_size)
         """Chunks that are moved with few calls; 0 where one takes as much memory as all may."""
 
@@ -173,6 +179,10 @@ class Mover(ABC):
         if self._slow > 2:  # less may be by chance: other programs use the processor too
             self._waits = True
             self._largest_batch = 1
+
+    async def _compute(self, function: Callable[..., T], *args: Any) -> T:
+        """Encode or decode a chunk where that holds nobody up."""
+        return function(*args) if self._is_quick else await compute(function, *args)
 
     def _pipeline_of(self, part: ChunkPart) -> CodecPipeline:
         return self._pipeline or self._spec.pipeline_at(part.coords)

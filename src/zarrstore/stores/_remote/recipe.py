@@ -12,8 +12,12 @@ from zarrstore.stores._report import secrets_of
 __all__ = ["EXTRAS", "Recipe"]
 
 _OWN_LOOP = ("asynchronous", "loop", "skip_instance_cache")
-# botocore's older default waits ten seconds before it says that a server is down
-_S3_CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}}
+_S3_CONFIG = {
+    # botocore's older default waits ten seconds before it says that a server is down
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+    # its default of ten leaves the other requests waiting, whatever is allowed to be under way
+    "max_pool_connections": 128,
+}
 EXTRAS = {
     "abfs": "azure",
     "abfss": "azure",
