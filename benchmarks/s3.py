@@ -12,6 +12,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -63,6 +64,18 @@ def zarrstore_by(engine: Any) -> Client:
     return Client(create, lambda array, values: array.__setitem__(..., values), lambda a: a[...])
 
 
+def s3_store(cls: Any, endpoint: str, name: str) -> Any:
+    return cls(
+        BUCKET,
+        prefix=name,
+        endpoint=endpoint,
+        access_key_id=KEYS["key"],
+        secret_access_key=KEYS["secret"],
+        region="us-east-1",
+        client_options={"allow_http": True},
+    )
+
+
 def zarr_by(engine: str, in_flight: int) -> Client:
     import zarr
     import zarr.storage
@@ -70,17 +83,7 @@ def zarr_by(engine: str, in_flight: int) -> Client:
 
     def create(endpoint: str, name: str, length: int, count: int) -> Any:
         if engine == "obstore":
-            store: Any = zarr.storage.ObjectStore(
-                S3Store(
-                    BUCKET,
-                    prefix=name,
-                    endpoint=endpoint,
-                    access_key_id=KEYS["key"],
-                    secret_access_key=KEYS["secret"],
-                    region="us-east-1",
-                    client_options={"allow_http": True},
-                )
-            )
+            store: Any = zarr.storage.ObjectStore(s3_store(S3Store, endpoint, name))
         else:
             store = zarr.storage.FsspecStore.from_url(
                 f"s3://{BUCKET}/{name}", storage_options=store_options(endpoint)
@@ -144,11 +147,45 @@ def tensorstore() -> Client:
     )
 
 
+def obstore_alone() -> Client:
+    """Return a loop over obstore's blocking calls in 16 threads: the least it takes."""
+    import obstore
+    from obstore.store import S3Store
+
+    threads = ThreadPoolExecutor(16)
+
+    def create(endpoint: str, name: str, length: int, count: int) -> Any:
+        return s3_store(S3Store, endpoint, name), length, count
+
+    def write(array: Any, values: Any) -> None:
+        store, length, count = array
+
+        def put(number: int) -> None:
+            chunk = values[number * length : (number + 1) * length]
+            obstore.put(store, f"c/{number}", memoryview(chunk).cast("B"), use_multipart=False)
+
+        list(threads.map(put, range(count)))
+
+    def read(array: Any) -> Any:
+        store, length, count = array
+        out = np.empty(length * count, "float32")
+
+        def get(number: int) -> None:
+            data = obstore.get(store, f"c/{number}").bytes()
+            out[number * length : (number + 1) * length] = np.frombuffer(data, "float32")
+
+        list(threads.map(get, range(count)))
+        return out
+
+    return Client(create, write, read)
+
+
 CLIENTS: dict[str, Callable[[], Client]] = {
     "zarrstore, obstore": lambda: zarrstore_by("obstore"),
     "zarr, obstore, 10 in flight": lambda: zarr_by("obstore", 10),
     "zarr, obstore, 64": lambda: zarr_by("obstore", 64),
     "tensorstore": tensorstore,
+    "obstore alone": obstore_alone,
     "zarrstore, s3fs": lambda: zarrstore_by("fsspec"),
     "zarr, s3fs, 10 in flight": lambda: zarr_by("s3fs", 10),
     "zarr, s3fs, 64": lambda: zarr_by("s3fs", 64),
