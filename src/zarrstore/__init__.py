@@ -83,6 +83,7 @@ _HOMES = {
     "zarrstore.stores.memory": ("MemoryStore",),
     "zarrstore.stores.object": ("ObjectStore",),
     "zarrstore.stores.remote": ("RemoteStore",),
+    "zarrstore.stores.sqlite": ("SQLiteStore",),
     "zarrstore.stores.wrappers.base": ("WrapperStore",),
     "zarrstore.stores.wrappers.latency": ("LatencyStore",),
     "zarrstore.stores.wrappers.logging": ("LoggingStore",),
@@ -173,6 +174,7 @@ if TYPE_CHECKING:
     from zarrstore.stores.memory import MemoryStore as MemoryStore
     from zarrstore.stores.object import ObjectStore as ObjectStore
     from zarrstore.stores.remote import RemoteStore as RemoteStore
+    from zarrstore.stores.sqlite import SQLiteStore as SQLiteStore
     from zarrstore.stores.wrappers.base import WrapperStore as WrapperStore
     from zarrstore.stores.wrappers.latency import LatencyStore as LatencyStore
     from zarrstore.stores.wrappers.logging import LoggingStore as LoggingStore

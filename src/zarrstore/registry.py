@@ -251,6 +251,7 @@ def _open_by_class(module: str, name: str) -> Handler:
 _SCHEMES: dict[str, Handler] = {
     "file": _open_file,
     "memory": _open_memory,
+    "sqlite": _open_by_class("sqlite", "SQLiteStore"),
 }
 _ADAPTERS: dict[str, Handler] = {"zip": _open_zip_adapter}
 
