@@ -175,6 +175,7 @@ class Connections:
         connection = self._opened("rwc", writing=True)
         assert connection is not None
         try:
+            connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
             if self._wal:
                 try:
                     connection.execute("PRAGMA journal_mode = WAL")
@@ -235,7 +236,6 @@ class Connections:
                 check_same_thread=False,
             )
             self._open.add(connection)
-        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         return connection
 
     def _set_synchronous(self, connection: sqlite3.Connection) -> None:
