@@ -250,6 +250,7 @@ def _open_by_class(module: str, name: str) -> Handler:
 
 _SCHEMES: dict[str, Handler] = {
     "file": _open_file,
+    "lmdb": _open_by_class("lmdb", "LMDBStore"),
     "memory": _open_memory,
     "sqlite": _open_by_class("sqlite", "SQLiteStore"),
 }

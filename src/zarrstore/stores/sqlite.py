@@ -8,7 +8,6 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -17,6 +16,7 @@ from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import StoreURLError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
+from zarrstore.stores._batches import batches, portions
 from zarrstore.stores._paths import checked_path, path_of_url
 from zarrstore.stores._sqlite import Connections, Failures, raise_sqlite_error
 
@@ -44,8 +44,6 @@ _SIZE = f"SELECT ifnull(sum(length(v)), 0) {_RANGE}"
 _APART = 1024
 """Between the numbers of rows written together: zarr 2 numbers the last row again, once deleted."""
 _LARGEST_PAGE = 4096
-_MOST_AT_ONCE = 128
-_BYTES_AT_ONCE = 2**20
 _BYTES_OF_TRANSACTION = 2**26
 
 
@@ -238,19 +236,9 @@ class SQLiteStore(BlockingStore):
         self._read(read, "read", keys[0])
         return found
 
-    def _batches(self, keys: Iterable[str]) -> Iterator[list[bytes | None]]:
-        """Yield values as they come, as many at once as are not too large."""
-        keys = iter(keys)
-        count = 8
-        while some := list(islice(keys, count)):
-            values = self._values(some)
-            yield values
-            mean = sum(len(value) for value in values if value is not None) // len(values)
-            count = max(1, min(_MOST_AT_ONCE, 4 * count, _BYTES_AT_ONCE // max(1, mean)))
-
     def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> list[Buffer | None]:
         whole = [key for key, byte_range in requests if byte_range is None]
-        values = [value for batch in self._batches(whole) for value in batch]
+        values = [value for batch in batches(whole, self._values) for value in batch]
         if len(whole) == len(requests):
             return list(values)
         rest = iter(values)
@@ -261,7 +249,7 @@ class SQLiteStore(BlockingStore):
 
     def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
         index = 0
-        for batch in self._batches(keys):
+        for batch in batches(keys, self._values):
             for value in batch:
                 receive(index, value)
                 index += 1
@@ -270,7 +258,7 @@ class SQLiteStore(BlockingStore):
         self, keys: Iterable[str], buffers: Iterable[memoryview]
     ) -> list[int | None]:
         sizes: list[int | None] = []
-        values = (value for batch in self._batches(keys) for value in batch)
+        values = (value for batch in batches(keys, self._values) for value in batch)
         for value, buffer in zip(values, buffers, strict=True):
             if value is not None and len(value) <= len(buffer):
                 buffer[: len(value)] = value
@@ -317,13 +305,13 @@ class SQLiteStore(BlockingStore):
             connection.executemany(_SET_AT, rows)
             connection.execute("COMMIT")
 
-        for some in _portions(items, _BYTES_OF_TRANSACTION):
+        for some in portions(items, _BYTES_OF_TRANSACTION):
             self._write(write, "write", some[0][0])
 
     def _set_each(self, items: Iterable[tuple[str, Any]]) -> None:
         # copies, so that no lock is held while others make the next value, maybe in the same place
         copies = ((key, bytes(value)) for key, value in items)
-        for some in _portions(copies, _BYTES_AT_ONCE):
+        for some in portions(copies):
             self._set_many(some)
 
     def _delete(self, key: str) -> None:
@@ -409,21 +397,3 @@ def _part(blob: sqlite3.Blob, request: ByteRequest, size: int) -> bytes:
     blob.seek(start)
     return blob.read(stop - start)
 
-
-def _portions(items: Iterable[tuple[str, Any]], nbytes: int) -> Iterator[list[tuple[str, Any]]]:
-    """Yield some items at a time, of a size; those before an error come before it."""
-    some: list[tuple[str, Any]] = []
-    left = nbytes
-    try:
-        for item in items:
-            some.append(item)
-            left -= len(item[1]) + 64
-            if left < 0:
-                yield some
-                some, left = [], nbytes
-    except Exception:
-        if some:
-            yield some
-        raise
-    if some:
-        yield some

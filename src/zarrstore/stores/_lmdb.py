@@ -1,0 +1,239 @@
+"""An LMDB environment, which all stores of a process that use its path have in common."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from zarrstore.errors import AccessDeniedError, BackendError, CorruptDataError
+from zarrstore.runtime import ForkSafeLock
+
+if TYPE_CHECKING:
+    import lmdb
+
+__all__ = ["MAX_KEY_BYTES", "Environment", "raise_lmdb_error"]
+
+MAX_KEY_BYTES = 511
+_READERS = 1024
+_WRITES_TO_MAP = sys.platform.startswith("linux")
+"""Where a file of the map's size takes no more of the disk than is in it; as zarr 2 decides."""
+_PATIENCE = 5.0
+"""Seconds for which operations of other threads are waited for."""
+_LOOK = 0.05
+"""Seconds between two looks at the free space."""
+_MARGIN = 2**24
+
+_ADVICE = {
+    "MapFullError": (errno.ENOSPC, "the map is full and cannot grow; give a larger map_size"),
+    "ReadersFullError": (errno.EAGAIN, "too many readers at once; use fewer threads or processes"),
+    "DiskError": (errno.EIO, "the disk failed, or is full"),
+    "LockError": (errno.EAGAIN, "another process has locked it; try again"),
+}
+_CORRUPT = frozenset(
+    ("InvalidError", "CorruptedError", "PageNotFoundError", "VersionMismatchError", "PanicError")
+)
+_NUMBERS = (
+    errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
+    errno.EISDIR, errno.EFBIG, errno.EIO, errno.EAGAIN, errno.ENOMEM, errno.EDQUOT,
+)  # fmt: skip
+
+
+def raise_lmdb_error(error: Exception, action: str, store: str, key: str) -> NoReturn:
+    """Raise an error of the package lmdb as one of ours, with what to do about it."""
+    name = type(error).__name__
+    message = f"cannot {action} {key!r} in {store}: {error}"
+    if name in _CORRUPT:
+        raise CorruptDataError(
+            f"{message}; it is damaged, or no LMDB database of this version", store=store, key=key
+        ) from error
+    # what the operating system said is in the text only
+    said = (code for code in _NUMBERS if str(error).endswith(os.strerror(code)))
+    number, advice = _ADVICE.get(name, (next(said, None), ""))
+    cls = BackendError
+    if name == "ReadonlyError" or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        cls, advice = AccessDeniedError, "check the owner and mode of the database and its folder"
+    elif "already open" in str(error):
+        advice = "this process has opened it by lmdb.open(); close that first"
+    raise cls(
+        f"{message}; {advice}" if advice else message, store=store, key=key, errno=number
+    ) from error
+
+
+class Environment:
+    """One environment of this process: made by `of`, opened at first use.
+
+    Parameters
+    ----------
+    path : str
+    subdir : bool
+        Whether the path is a folder, with ``data.mdb`` in it.
+    map_size : int
+    """
+
+    _all: ClassVar[weakref.WeakValueDictionary[str, Environment]] = weakref.WeakValueDictionary()
+    _making = ForkSafeLock()
+    _of_parents: ClassVar[list[Any]] = []
+
+    def __init__(self, path: str, subdir: bool, map_size: int) -> None:
+        self.env: lmdb.Environment | None = None
+        self._path = path
+        self._subdir = subdir
+        self._file = os.path.join(path, "data.mdb") if subdir else path
+        self._map_size = map_size
+        self._is_writable = False
+        self._users = 0
+        self._active: list[None] = []
+        self._wanted = False
+        self._lock = ForkSafeLock()
+        self._looked = 0.0
+        self._room = 0
+
+    @classmethod
+    def of(cls, path: str, subdir: bool, map_size: int) -> Environment:
+        """Return the environment of a path, for one more store."""
+        real = os.path.realpath(path)
+        with cls._making:
+            found = cls._all.get(real)
+            if found is None:
+                found = cls._all[real] = cls(path, subdir, map_size)
+            found._users += 1
+            return found
+
+    def release(self) -> None:
+        """Close it, if it was the last store that used it."""
+        with self._making:
+            self._users -= 1
+            if self._users == 0 and self.env is not None:
+                with self._alone() as alone:
+                    if alone:
+                        self._shut()
+
+    def enter(self) -> None:
+        """Begin an operation; until `leave` the environment stays as it is."""
+        active = self._active
+        active.append(None)
+        while self._wanted:
+            active.pop()
+            with self._lock:
+                pass
+            active.append(None)
+
+    def leave(self) -> None:
+        """End an operation."""
+        self._active.pop()
+
+    def opened(self, writing: bool, read_only: bool) -> lmdb.Environment | None:
+        """Return the environment within an operation; ``None`` if there is no database."""
+        env = self.env
+        if env is not None and (self._is_writable or not writing):
+            return env
+        self.leave()
+        try:
+            with self._alone() as alone:
+                if alone and (self.env is None or (writing and not self._is_writable)):
+                    self._open(writing, read_only)
+        finally:
+            self.enter()
+        if self.env is None and (writing or os.path.exists(self._file)):
+            raise BackendError(f"{self._path} is in use", errno=errno.EAGAIN)
+        return self.env
+
+    def _open(self, writing: bool, read_only: bool) -> None:
+        import lmdb
+
+        folder = self._path if self._subdir else os.path.dirname(self._path)
+        try:
+            size = os.stat(self._file).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            size = 0
+            if not writing:
+                return
+        may_write = writing or (os.access(self._file, os.W_OK) and os.access(folder, os.W_OK))
+        self._shut()
+        self.env = lmdb.open(
+            self._path,
+            # a smaller file would cut off what other processes have mapped
+            map_size=max(self._map_size, size if _WRITES_TO_MAP else 0),
+            subdir=self._subdir,
+            readonly=not may_write,
+            lock=may_write or os.access(folder, os.W_OK),
+            create=writing,
+            meminit=False,
+            writemap=_WRITES_TO_MAP and may_write,
+            metasync=False,
+            sync=False,
+            map_async=False,
+            max_readers=_READERS,
+            max_spare_txns=os.cpu_count() or 1,
+        )
+        self._is_writable = may_write
+        last = (self.env.info()["last_pgno"] + 1) * self.env.stat()["psize"]
+        if os.stat(self._file).st_size < last:
+            self._shut()  # to touch what is missing would end the process
+            raise lmdb.CorruptedError(f"the file is cut: it has fewer than {last} bytes")
+        if may_write:
+            self.env.reader_check()  # of processes that were killed
+
+    def _shut(self) -> None:
+        env, self.env, self._is_writable = self.env, None, False
+        if env is not None:
+            env.close()
+
+    def grow(self) -> bool:
+        """Make the map larger, outside of an operation; tell whether that could be done."""
+        return self._resize(lambda now: 2 * now)
+
+    def adopt(self) -> bool:
+        """Take over the size that another process gave the map, outside of an operation."""
+        return self._resize(lambda _: 0)
+
+    def _resize(self, size: Any) -> bool:
+        with self._alone() as alone:
+            if alone and self.env is not None:
+                self.env.set_mapsize(size(self.env.info()["map_size"]))
+                self._room = 0
+            return alone
+
+    def check_space(self, nbytes: int) -> None:
+        """Raise if a value may not fit on the disk: the kernel would end the process instead."""
+        now = time.monotonic()
+        if self._room < nbytes or now > self._looked + _LOOK:
+            there = os.statvfs(os.path.dirname(self._file))
+            self._looked, self._room = now, there.f_bavail * there.f_frsize - _MARGIN
+            if self._room < nbytes + _MARGIN:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._room -= 2 * nbytes + 2**16
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Wait until no operation is under way, and let none begin; tell whether that is so."""
+        with self._lock:
+            outer, self._wanted = self._wanted, True
+            try:
+                until = time.monotonic() + _PATIENCE
+                while self._active and time.monotonic() < until:
+                    time.sleep(0.0002)
+                yield not self._active
+            finally:
+                self._wanted = outer
+
+    def _after_fork_in_child(self) -> None:
+        if self.env is not None:
+            self._of_parents.append(self.env)  # neither used nor closed: it is the parent's
+        self.env, self._is_writable = None, False
+        self._active, self._wanted = [], False
+
+
+def _after_fork_in_child() -> None:
+    for environment in list(Environment._all.values()):
+        environment._after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
