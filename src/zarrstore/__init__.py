@@ -78,6 +78,7 @@ _HOMES = {
         "tree",
     ),
     "zarrstore.runtime": ("limits",),
+    "zarrstore.stores.dbm": ("DBMStore",),
     "zarrstore.stores.lmdb": ("LMDBStore",),
     "zarrstore.stores.local": ("LocalStore",),
     "zarrstore.stores.mapping": ("MappingStore",),
@@ -170,6 +171,7 @@ if TYPE_CHECKING:
     from zarrstore.hierarchy.saving import save_group as save_group
     from zarrstore.hierarchy.saving import tree as tree
     from zarrstore.runtime import limits as limits
+    from zarrstore.stores.dbm import DBMStore as DBMStore
     from zarrstore.stores.lmdb import LMDBStore as LMDBStore
     from zarrstore.stores.local import LocalStore as LocalStore
     from zarrstore.stores.mapping import MappingStore as MappingStore

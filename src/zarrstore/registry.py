@@ -249,6 +249,7 @@ def _open_by_class(module: str, name: str) -> Handler:
 
 
 _SCHEMES: dict[str, Handler] = {
+    "dbm": _open_by_class("dbm", "DBMStore"),
     "file": _open_file,
     "lmdb": _open_by_class("lmdb", "LMDBStore"),
     "memory": _open_memory,

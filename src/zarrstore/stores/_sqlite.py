@@ -109,9 +109,7 @@ class Connections:
     the process is forked, and opened again by whoever needs one.
     """
 
-    _locks: ClassVar[weakref.WeakValueDictionary[str, ForkSafeLock]] = (
-        weakref.WeakValueDictionary()
-    )
+    _locks: ClassVar[weakref.WeakValueDictionary[str, ForkSafeLock]] = weakref.WeakValueDictionary()
 
     def __init__(
         self, path: str, url: str, *, read_only: bool, durable: bool, wal: bool, timeout: float

@@ -283,9 +283,7 @@ class LMDBStore(BlockingStore):
     def _get_each_into(
         self, keys: Iterable[str], buffers: Iterable[memoryview]
     ) -> list[int | None]:
-        return [
-            self._get_into(key, buffer) for key, buffer in zip(keys, buffers, strict=True)
-        ]
+        return [self._get_into(key, buffer) for key, buffer in zip(keys, buffers, strict=True)]
 
     def _stat(self, key: str) -> Stat | None:
         return self._look(key, lambda value: Stat(len(value), version_of_content(value)))
@@ -396,7 +394,7 @@ class LMDBStore(BlockingStore):
             if start and not names[-1].startswith(start):
                 names = [name for name in names if name.startswith(start)]
                 after = None
-            return [name.decode(errors="replace") for name in names], after
+            return [name.decode(errors="surrogateescape") for name in names], after
 
         for page in self._pages(prefix, read):
             yield from page
@@ -414,7 +412,7 @@ class LMDBStore(BlockingStore):
                 if not there or not key.startswith(start):
                     return found, None
                 name, slash, _ = key[len(start) :].partition(b"/")
-                found.append(name.decode(errors="replace"))
+                found.append(name.decode(errors="surrogateescape"))
                 # past all keys below the name, of which there may be many
                 after = start + name + b"0" if slash else key + b"\0"
                 there = cursor.set_range(after) if slash else cursor.next()

@@ -396,4 +396,3 @@ def _part(blob: sqlite3.Blob, request: ByteRequest, size: int) -> bytes:
     start, stop = resolve(request, size)
     blob.seek(start)
     return blob.read(stop - start)
-
