@@ -9,13 +9,10 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from zarrstore.errors import AccessDeniedError, BackendError, CorruptDataError
 from zarrstore.runtime import ForkSafeLock
-
-if TYPE_CHECKING:
-    import lmdb
 
 __all__ = ["MAX_KEY_BYTES", "Environment", "raise_lmdb_error"]
 
@@ -81,7 +78,7 @@ class Environment:
     _of_parents: ClassVar[list[Any]] = []
 
     def __init__(self, path: str, subdir: bool, map_size: int) -> None:
-        self.env: lmdb.Environment | None = None
+        self.env: Any = None
         self._path = path
         self._subdir = subdir
         self._file = os.path.join(path, "data.mdb") if subdir else path
@@ -128,7 +125,7 @@ class Environment:
         """End an operation."""
         self._active.pop()
 
-    def opened(self, writing: bool, read_only: bool) -> lmdb.Environment | None:
+    def opened(self, writing: bool) -> Any:
         """Return the environment within an operation; ``None`` if there is no database."""
         env = self.env
         if env is not None and (self._is_writable or not writing):
@@ -137,14 +134,14 @@ class Environment:
         try:
             with self._alone() as alone:
                 if alone and (self.env is None or (writing and not self._is_writable)):
-                    self._open(writing, read_only)
+                    self._open(writing)
         finally:
             self.enter()
         if self.env is None and (writing or os.path.exists(self._file)):
             raise BackendError(f"{self._path} is in use", errno=errno.EAGAIN)
         return self.env
 
-    def _open(self, writing: bool, read_only: bool) -> None:
+    def _open(self, writing: bool) -> None:
         import lmdb
 
         folder = self._path if self._subdir else os.path.dirname(self._path)
@@ -185,18 +182,15 @@ class Environment:
         if env is not None:
             env.close()
 
-    def grow(self) -> bool:
-        """Make the map larger, outside of an operation; tell whether that could be done."""
-        return self._resize(lambda now: 2 * now)
+    def resize(self, error: Exception) -> bool:
+        """Double the map that is full, or take over the size that another process gave it.
 
-    def adopt(self) -> bool:
-        """Take over the size that another process gave the map, outside of an operation."""
-        return self._resize(lambda _: 0)
-
-    def _resize(self, size: Any) -> bool:
+        Outside of an operation. Tells whether that could be done.
+        """
         with self._alone() as alone:
             if alone and self.env is not None:
-                self.env.set_mapsize(size(self.env.info()["map_size"]))
+                is_full = type(error).__name__ == "MapFullError"
+                self.env.set_mapsize(2 * self.env.info()["map_size"] if is_full else 0)
                 self._room = 0
             return alone
 

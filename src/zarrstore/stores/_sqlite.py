@@ -34,7 +34,7 @@ _NO_SHARED_MEMORY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 Failures = (sqlite3.Error, OverflowError)
 """What the module sqlite3 raises; an OverflowError is a value of more than 2 GiB."""
 
-_ERRORS: dict[int, tuple[type[BackendError] | type[CorruptDataError], int | None, str]] = {
+_ERRORS: dict[int, tuple[type[BackendError | CorruptDataError], int | None, str]] = {
     sqlite3.SQLITE_BUSY: (
         BackendError,
         errno.EAGAIN,

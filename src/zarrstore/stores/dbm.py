@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import parse_qs
 
-from zarrstore.abc import BlockingStore, Stat, Version
+from zarrstore.abc import BlockingStore, Capability
 from zarrstore.errors import StoreURLError, ZarrStoreError
 from zarrstore.operations import Absent, operation
 from zarrstore.readable import Receive
-from zarrstore.stores._batches import version_of_content
 from zarrstore.stores._dbm import FLAVOURS, Handle, raise_dbm_error
 from zarrstore.stores._paths import checked_path, path_of_url
 from zarrstore.sync import SyncStore
@@ -74,8 +73,8 @@ class DBMStore(BlockingStore):
     in another, as any use of it does in a forked child; close it, and open it there. One that
     is read only can be pickled.
 
-    There is no place for sizes and versions: ``stat`` and conditional writes read the value, of
-    which a version is a digest.
+    There is no place for sizes and versions: ``stat`` reads the value, and of conditional writes
+    there is ``expect=ABSENT`` only.
 
     Examples
     --------
@@ -107,6 +106,7 @@ class DBMStore(BlockingStore):
             importlib.import_module(f"dbm.{open}")
         flag = "r" + flag[1:] if read_only else flag
         super().__init__(read_only=flag[0] == "r")
+        self._capabilities = self._capabilities_of_hooks() & ~Capability.COMPARE_AND_SWAP
         self._path = checked_path(path)
         self._flag = flag
         self._mode = mode
@@ -114,7 +114,7 @@ class DBMStore(BlockingStore):
         self._write_lock = write_lock
         self._handle = Handle.of(self._path, self.url)
         self._turn: AbstractContextManager[None] = (
-            self._handle.lock if write_lock else nullcontext()  # type: ignore[assignment]
+            self._handle.lock if write_lock else nullcontext()
         )
         self._release = weakref.finalize(self, self._handle.release)
 
@@ -232,15 +232,6 @@ class DBMStore(BlockingStore):
         for index, key in enumerate(keys):
             receive(index, self._get(key))
 
-    def _stat(self, key: str) -> Stat | None:
-        name = key.encode()
-
-        def look(database: Any) -> Stat | None:
-            value = _value(database, name)  # a dbm database tells nothing else of it
-            return None if value is None else Stat(len(value), version_of_content(value))
-
-        return self._run(look, "look up", key)
-
     def _exists(self, key: str) -> bool:
         name = key.encode()
         return bool(self._run(lambda database: name in database, "look up", key))
@@ -253,18 +244,15 @@ class DBMStore(BlockingStore):
 
         self._run(write, "write", key, writing=True)
 
-    def _set_if(self, key: str, value: bytes, expect: Version | Literal[Absent.ABSENT]) -> Version:
+    def _set_if(self, key: str, value: bytes, expect: Literal[Absent.ABSENT]) -> None:
         name = key.encode()
 
         def write(database: Any) -> None:
-            there = _value(database, name)
-            found = None if there is None else version_of_content(there)
-            if found != (None if isinstance(expect, Absent) else expect):
-                raise self._conflict(key, expect, found)
+            if name in database:
+                raise self._conflict(key, expect, None)
             database[name] = value
 
         self._run(write, "write", key, writing=True)
-        return version_of_content(value)
 
     def _delete(self, key: str) -> None:
         name = key.encode()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, resolve
@@ -22,12 +22,12 @@ from zarrstore.stores._files import raise_backend_error
 from zarrstore.stores._lmdb import MAX_KEY_BYTES, Environment, raise_lmdb_error
 from zarrstore.stores._paths import checked_path, path_of_url
 
-if TYPE_CHECKING:
-    import lmdb
-
 __all__ = ["LMDBStore"]
 
 T = TypeVar("T")
+
+Transaction: TypeAlias = Any
+"""Of the package lmdb, which is imported at the first use."""
 
 _MAP_SIZE = 2**40
 _PAGE = 1024
@@ -157,7 +157,7 @@ class LMDBStore(BlockingStore):
 
     def _run(
         self,
-        work: Callable[[lmdb.Transaction], T],
+        work: Callable[[Transaction], T],
         action: str,
         key: str,
         missing: T,
@@ -169,10 +169,12 @@ class LMDBStore(BlockingStore):
         import lmdb
 
         environment = self._environment
-        for _ in range(_ATTEMPTS):
+        attempts = 0
+        while True:
+            attempts += 1
             environment.enter()
             try:
-                env = environment.opened(writing, self._read_only)
+                env = environment.opened(writing)
                 if env is None:
                     return missing
                 with env.begin(write=writing, buffers=buffers) as transaction:
@@ -180,10 +182,8 @@ class LMDBStore(BlockingStore):
                 if writing and self._durable:
                     env.sync(True)
                 return result
-            except lmdb.MapFullError as error:
-                full, resize = error, environment.grow
-            except lmdb.MapResizedError as error:
-                full, resize = error, environment.adopt
+            except (lmdb.MapFullError, lmdb.MapResizedError) as error:
+                found = error
             except lmdb.Error as error:
                 raise_lmdb_error(error, action, self.url, key)
             except OSError as error:
@@ -191,27 +191,29 @@ class LMDBStore(BlockingStore):
             finally:
                 environment.leave()
             try:
-                if not resize():
-                    raise_lmdb_error(full, action, self.url, key)
+                if attempts == _ATTEMPTS or not environment.resize(found):
+                    raise_lmdb_error(found, action, self.url, key)
             except lmdb.Error as error:
                 raise_lmdb_error(error, action, self.url, key)
-        raise_lmdb_error(full, action, self.url, key)
 
-    def _get(self, key: str) -> bytes | None:
+    def _get(self, key: str) -> Buffer | None:
         name = key.encode()
         if len(name) > MAX_KEY_BYTES:
             return None
-        return self._run(
-            lambda transaction: transaction.get(name), "read", key, None, buffers=False
-        )
 
-    def _look(self, key: str, work: Callable[[memoryview], T]) -> T | None:
+        def read(transaction: Transaction) -> Buffer | None:
+            value: Buffer | None = transaction.get(name)
+            return value
+
+        return self._run(read, "read", key, None, buffers=False)
+
+    def _look(self, key: str, work: Callable[[Any], T]) -> T | None:
         """Return what a function makes of a value where it is in the map; ``None`` if missing."""
         name = key.encode()
         if len(name) > MAX_KEY_BYTES:
             return None
 
-        def read(transaction: lmdb.Transaction) -> T | None:
+        def read(transaction: Transaction) -> T | None:
             value = transaction.get(name)
             return None if value is None else work(value)
 
@@ -249,7 +251,7 @@ class LMDBStore(BlockingStore):
         """Hand values over where they are in the map, all of one state of the database."""
         names = [key.encode() for key in keys]
 
-        def read(transaction: lmdb.Transaction) -> bool:
+        def read(transaction: Transaction) -> bool:
             for index, name in enumerate(names, first):
                 value = transaction.get(name) if len(name) <= MAX_KEY_BYTES else None
                 receive(index, value)
@@ -291,10 +293,8 @@ class LMDBStore(BlockingStore):
     def _exists(self, key: str) -> bool:
         return self._look(key, lambda _: True) is not None
 
-    def _write(
-        self, work: Callable[[lmdb.Transaction], T], key: str, missing: T, nbytes: int = 0
-    ) -> T:
-        def write(transaction: lmdb.Transaction) -> T:
+    def _write(self, work: Callable[[Transaction], T], key: str, missing: T, nbytes: int = 0) -> T:
+        def write(transaction: Transaction) -> T:
             self._environment.check_space(nbytes)
             return work(transaction)
 
@@ -307,7 +307,7 @@ class LMDBStore(BlockingStore):
     def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Version:
         name = self._name(key)
 
-        def write(transaction: lmdb.Transaction) -> Version:
+        def write(transaction: Transaction) -> Version:
             there = transaction.get(name)
             found = None if there is None else version_of_content(there)
             if found != (None if isinstance(expect, Absent) else expect):
@@ -322,7 +322,7 @@ class LMDBStore(BlockingStore):
         for some in portions(items, 2**26):
             these, pairs = pairs[: len(some)], pairs[len(some) :]
 
-            def write(transaction: lmdb.Transaction, these: Any = these) -> bool:
+            def write(transaction: Transaction, these: Any = these) -> bool:
                 with transaction.cursor() as cursor:
                     cursor.putmulti(these)
                 return True
@@ -355,7 +355,7 @@ class LMDBStore(BlockingStore):
     def _delete_dir(self, prefix: str) -> None:
         start = prefix.encode()
 
-        def delete(transaction: lmdb.Transaction) -> bool:
+        def delete(transaction: Transaction) -> bool:
             with transaction.cursor() as cursor:
                 there = cursor.set_range(start) if start else cursor.first()
                 for _ in range(_PAGE):
@@ -370,25 +370,26 @@ class LMDBStore(BlockingStore):
                 pass
 
     def _pages(
-        self, prefix: str, read: Callable[[Any, bytes], tuple[list[str], bytes | None]]
+        self, prefix: str, read: Callable[[Any], tuple[list[str], bytes | None]]
     ) -> Iterator[list[str]]:
         """Yield what a function reads from a cursor on, until it knows of no place to go on."""
         at: bytes | None = prefix.encode()
 
-        def page(transaction: lmdb.Transaction) -> tuple[list[str], bytes | None]:
+        def page(transaction: Transaction) -> tuple[list[str], bytes | None]:
             with transaction.cursor() as cursor:
-                if at and len(at) > MAX_KEY_BYTES or not cursor.set_range(at):
+                if len(at or b"") > MAX_KEY_BYTES or not cursor.set_range(at):
                     return [], None
-                return read(cursor, at or b"")
+                return read(cursor)
 
+        nothing: tuple[list[str], bytes | None] = [], None
         while at is not None:
-            found, at = self._run(page, "list", prefix, ([], None), buffers=False)
+            found, at = self._run(page, "list", prefix, nothing, buffers=False)
             yield found
 
     def _list(self, prefix: str) -> Iterator[str]:
         start = prefix.encode()
 
-        def read(cursor: Any, _: bytes) -> tuple[list[str], bytes | None]:
+        def read(cursor: Any) -> tuple[list[str], bytes | None]:
             names = list(islice(cursor.iternext(keys=True, values=False), _PAGE))
             after = names[-1] + b"\0" if len(names) == _PAGE else None
             if start and not names[-1].startswith(start):
@@ -403,15 +404,15 @@ class LMDBStore(BlockingStore):
         start = prefix.encode()
         seen: set[str] = set()
 
-        def read(cursor: Any, _: bytes) -> tuple[list[str], bytes | None]:
-            found = []
+        def read(cursor: Any) -> tuple[list[str], bytes | None]:
+            found: list[str] = []
             there = True
             after = None
             for _ in range(_PAGE):
                 key = cursor.key()
                 if not there or not key.startswith(start):
                     return found, None
-                name, slash, _ = key[len(start) :].partition(b"/")
+                name, slash, _rest = key[len(start) :].partition(b"/")
                 found.append(name.decode(errors="surrogateescape"))
                 # past all keys below the name, of which there may be many
                 after = start + name + b"0" if slash else key + b"\0"
@@ -427,7 +428,7 @@ class LMDBStore(BlockingStore):
     def _is_empty(self, prefix: str) -> bool:
         start = prefix.encode()
 
-        def read(cursor: Any, _: bytes) -> tuple[list[str], bytes | None]:
+        def read(cursor: Any) -> tuple[list[str], bytes | None]:
             return ["there"] if cursor.key().startswith(start) else [], None
 
         return not any(self._pages(prefix, read))
@@ -435,12 +436,12 @@ class LMDBStore(BlockingStore):
     def _getsize_prefix(self, prefix: str) -> int:
         start = prefix.encode()
 
-        def read(transaction: lmdb.Transaction) -> int:
+        def read(transaction: Transaction) -> int:
             total = 0
             with transaction.cursor() as cursor:
                 if len(start) <= MAX_KEY_BYTES and cursor.set_range(start):
                     for name, value in cursor:
-                        if not bytes(name[: len(start)]) == start:
+                        if bytes(name[: len(start)]) != start:
                             break
                         total += len(value)
             return total
@@ -448,6 +449,6 @@ class LMDBStore(BlockingStore):
         return self._run(read, "list", prefix, 0)
 
 
-def _part(value: Any, byte_range: ByteRequest) -> bytes:
+def _part(value: Any, byte_range: ByteRequest) -> Buffer:
     start, stop = resolve(byte_range, len(value))
     return bytes(value[start:stop])

@@ -27,9 +27,9 @@ T = TypeVar("T")
 # A row gets a number that no row had before: the time, or more. So it tells the states of a key
 # apart, and needs no column that other readers of the table do not know.
 _FRESH = "max(?, (SELECT ifnull(max(rowid), 0) + 1 FROM zarr))"
-_SET = f"REPLACE INTO zarr(rowid, k, v) VALUES ({_FRESH}, ?, ?)"
-_CREATE = f"INSERT OR IGNORE INTO zarr(rowid, k, v) VALUES ({_FRESH}, ?, ?)"
-_SWAP = f"UPDATE zarr SET rowid = {_FRESH}, v = ? WHERE k = ? AND rowid = ?"
+_SET = f"REPLACE INTO zarr(rowid, k, v) VALUES ({_FRESH}, ?, ?)"  # noqa: S608
+_CREATE = f"INSERT OR IGNORE INTO zarr(rowid, k, v) VALUES ({_FRESH}, ?, ?)"  # noqa: S608
+_SWAP = f"UPDATE zarr SET rowid = {_FRESH}, v = ? WHERE k = ? AND rowid = ?"  # noqa: S608
 _SET_AT = "REPLACE INTO zarr(rowid, k, v) VALUES (?, ?, ?)"
 _GET = "SELECT v FROM zarr WHERE k = ?"
 _STAT = "SELECT rowid, length(v) FROM zarr WHERE k = ?"
