@@ -49,7 +49,12 @@ def check_key(key: str) -> str:
     >>> check_key("a/zarr.json")
     'a/zarr.json'
     """
-    if isinstance(key, str) and is_key(key):
+    # as `is_key`, without the call: this runs before every operation
+    if (
+        isinstance(key, str)
+        and _match(key) is not None
+        and (len(key) <= _SURELY_SHORT or len(key.encode()) <= MAX_KEY_BYTES)
+    ):
         return key
     raise InvalidKeyError(f"invalid key {_shown(key)}: {_fault(key, 'key')}", key=_name(key))
 

@@ -169,6 +169,10 @@ class Operations(ABC):
     """Whether ``_get_each`` and ``_set_each`` are coroutines that wait in a thread of their own,
     so that much is moved quicker by several of them than by a coroutine for each value."""
 
+    _delete_tells = False
+    """Whether ``_delete`` is a plain function that returns if there was such a key, so that a
+    mapping need not ask before."""
+
     _read_only = False
     _closed = False
     _view_of: Operations | None = None

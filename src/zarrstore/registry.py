@@ -240,9 +240,12 @@ def _open_by_class(module: str, name: str) -> Handler:
     """Return what opens a URL by the ``from_url`` of a store, or of a wrapper, imported then."""
 
     def opened(request: OpenRequest) -> Store:
-        store: Store = _load(module, name).from_url(
-            request.url, request.storage_options, request.read_only
-        )
+        try:
+            store_class = _load(module, name)
+        except ImportError as error:  # which says what to install
+            url = redact(request.url)
+            raise StoreURLError(f"cannot open {url!r}: {error}", store=url) from error
+        store: Store = store_class.from_url(request.url, request.storage_options, request.read_only)
         return store
 
     return opened

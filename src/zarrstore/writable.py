@@ -51,6 +51,10 @@ class Writable(Operations):
             check_key(key)
         self._require(Capability.WRITE, what, "it cannot be written", keys[0] if keys else "")
 
+    def _deleting(self, key: str) -> None:
+        check_key(key)
+        self._require(Capability.DELETE, "delete", "write a value of your own that marks it", key)
+
     @operation
     async def set(
         self,
@@ -226,8 +230,7 @@ class Writable(Operations):
     @operation
     async def delete(self, key: str) -> None:
         """Delete a key; nothing happens if there is none. A directory is never deleted."""
-        check_key(key)
-        self._require(Capability.DELETE, "delete", "write a value of your own that marks it", key)
+        self._deleting(key)
         await self._hook("_delete", key)
 
     def _conflict(self, key: str, expected: object, found: Version | None) -> ConflictError:

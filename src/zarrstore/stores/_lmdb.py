@@ -14,7 +14,15 @@ from typing import Any, ClassVar, NoReturn
 from zarrstore.errors import AccessDeniedError, BackendError, CorruptDataError
 from zarrstore.runtime import ForkSafeLock
 
-__all__ = ["MAX_KEY_BYTES", "Environment", "raise_lmdb_error"]
+try:
+    import lmdb
+except ImportError as error:
+    raise ImportError(
+        "LMDBStore needs a package that is not installed: pip install 'zarrstore[lmdb]'",
+        name="lmdb",
+    ) from error
+
+__all__ = ["MAX_KEY_BYTES", "Environment", "lmdb", "raise_lmdb_error"]
 
 MAX_KEY_BYTES = 511
 _READERS = 1024
@@ -26,14 +34,18 @@ _LOOK = 0.05
 """Seconds between two looks at the free space."""
 _MARGIN = 2**24
 
-_ADVICE = {
-    "MapFullError": (errno.ENOSPC, "the map is full and cannot grow; give a larger map_size"),
-    "ReadersFullError": (errno.EAGAIN, "too many readers at once; use fewer threads or processes"),
-    "DiskError": (errno.EIO, "the disk failed, or is full"),
-    "LockError": (errno.EAGAIN, "another process has locked it; try again"),
+_ADVICE: dict[type[Exception], tuple[int, str]] = {
+    lmdb.MapFullError: (errno.ENOSPC, "the map is full and cannot grow; give a larger map_size"),
+    lmdb.ReadersFullError: (errno.EAGAIN, "too many readers at once; use fewer threads"),
+    lmdb.BadValsizeError: (errno.EFBIG, "LMDB takes values below 4 GiB; write smaller chunks"),
+    lmdb.LockError: (errno.EAGAIN, "another process has locked it; try again"),
 }
-_CORRUPT = frozenset(
-    ("InvalidError", "CorruptedError", "PageNotFoundError", "VersionMismatchError", "PanicError")
+_CORRUPT = (
+    lmdb.InvalidError,
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.VersionMismatchError,
+    lmdb.PanicError,
 )
 _NUMBERS = (
     errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
@@ -43,17 +55,16 @@ _NUMBERS = (
 
 def raise_lmdb_error(error: Exception, action: str, store: str, key: str) -> NoReturn:
     """Raise an error of the package lmdb as one of ours, with what to do about it."""
-    name = type(error).__name__
     message = f"cannot {action} {key!r} in {store}: {error}"
-    if name in _CORRUPT:
+    if isinstance(error, _CORRUPT):
         raise CorruptDataError(
             f"{message}; it is damaged, or no LMDB database of this version", store=store, key=key
         ) from error
     # what the operating system said is in the text only
     said = (code for code in _NUMBERS if str(error).endswith(os.strerror(code)))
-    number, advice = _ADVICE.get(name, (next(said, None), ""))
+    number, advice = _ADVICE.get(type(error), (next(said, None), ""))
     cls = BackendError
-    if name == "ReadonlyError" or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if isinstance(error, lmdb.ReadonlyError) or number in (errno.EACCES, errno.EPERM, errno.EROFS):
         cls, advice = AccessDeniedError, "check the owner and mode of the database and its folder"
     elif "already open" in str(error):
         advice = "this process has opened it by lmdb.open(); close that first"
@@ -83,12 +94,14 @@ class Environment:
         self._subdir = subdir
         self._file = os.path.join(path, "data.mdb") if subdir else path
         self._map_size = map_size
-        self._is_writable = False
+        self.is_writable = False
         self._users = 0
-        self._active: list[None] = []
-        self._wanted = False
+        self.active: list[None] = []
+        """An item for each operation that is under way."""
+        self.wanted = False
+        """Whether somebody waits for the end of them: then none begins."""
         self._lock = ForkSafeLock()
-        self._looked = 0.0
+        self._look_at = 0.0
         self._room = 0
 
     @classmethod
@@ -111,39 +124,40 @@ class Environment:
                     if alone:
                         self._shut()
 
-    def enter(self) -> None:
-        """Begin an operation; until `leave` the environment stays as it is."""
-        active = self._active
-        active.append(None)
-        while self._wanted:
-            active.pop()
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the environment as it is during an operation."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self.active.pop()
+
+    def _enter(self) -> None:
+        self.active.append(None)
+        while self.wanted:
+            self.active.pop()
             with self._lock:
                 pass
-            active.append(None)
-
-    def leave(self) -> None:
-        """End an operation."""
-        self._active.pop()
+            self.active.append(None)
 
     def opened(self, writing: bool) -> Any:
         """Return the environment within an operation; ``None`` if there is no database."""
         env = self.env
-        if env is not None and (self._is_writable or not writing):
+        if env is not None and (self.is_writable or not writing):
             return env
-        self.leave()
+        self.active.pop()
         try:
             with self._alone() as alone:
-                if alone and (self.env is None or (writing and not self._is_writable)):
+                if alone and (self.env is None or (writing and not self.is_writable)):
                     self._open(writing)
         finally:
-            self.enter()
+            self._enter()
         if self.env is None and (writing or os.path.exists(self._file)):
             raise BackendError(f"{self._path} is in use", errno=errno.EAGAIN)
         return self.env
 
     def _open(self, writing: bool) -> None:
-        import lmdb
-
         folder = self._path if self._subdir else os.path.dirname(self._path)
         try:
             size = os.stat(self._file).st_size
@@ -169,7 +183,7 @@ class Environment:
             max_readers=_READERS,
             max_spare_txns=os.cpu_count() or 1,
         )
-        self._is_writable = may_write
+        self.is_writable = may_write
         last = (self.env.info()["last_pgno"] + 1) * self.env.stat()["psize"]
         if os.stat(self._file).st_size < last:
             self._shut()  # to touch what is missing would end the process
@@ -178,7 +192,7 @@ class Environment:
             self.env.reader_check()  # of processes that were killed
 
     def _shut(self) -> None:
-        env, self.env, self._is_writable = self.env, None, False
+        env, self.env, self.is_writable = self.env, None, False
         if env is not None:
             env.close()
 
@@ -189,7 +203,7 @@ class Environment:
         """
         with self._alone() as alone:
             if alone and self.env is not None:
-                is_full = type(error).__name__ == "MapFullError"
+                is_full = isinstance(error, lmdb.MapFullError)
                 self.env.set_mapsize(2 * self.env.info()["map_size"] if is_full else 0)
                 self._room = 0
             return alone
@@ -197,9 +211,9 @@ class Environment:
     def check_space(self, nbytes: int) -> None:
         """Raise if a value may not fit on the disk: the kernel would end the process instead."""
         now = time.monotonic()
-        if self._room < nbytes or now > self._looked + _LOOK:
+        if now > self._look_at or self._room < nbytes:
             there = os.statvfs(os.path.dirname(self._file))
-            self._looked, self._room = now, there.f_bavail * there.f_frsize - _MARGIN
+            self._look_at, self._room = now + _LOOK, there.f_bavail * there.f_frsize - _MARGIN
             if self._room < nbytes + _MARGIN:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._room -= 2 * nbytes + 2**16
@@ -208,20 +222,20 @@ class Environment:
     def _alone(self) -> Iterator[bool]:
         """Wait until no operation is under way, and let none begin; tell whether that is so."""
         with self._lock:
-            outer, self._wanted = self._wanted, True
+            outer, self.wanted = self.wanted, True
             try:
                 until = time.monotonic() + _PATIENCE
-                while self._active and time.monotonic() < until:
+                while self.active and time.monotonic() < until:
                     time.sleep(0.0002)
-                yield not self._active
+                yield not self.active
             finally:
-                self._wanted = outer
+                self.wanted = outer
 
     def _after_fork_in_child(self) -> None:
         if self.env is not None:
             self._of_parents.append(self.env)  # neither used nor closed: it is the parent's
-        self.env, self._is_writable = None, False
-        self._active, self._wanted = [], False
+        self.env, self.is_writable = None, False
+        self.active, self.wanted = [], False
 
 
 def _after_fork_in_child() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import parse_qs
 
-from zarrstore.abc import BlockingStore, Capability
+from zarrstore.abc import BlockingStore, Capability, Version
 from zarrstore.errors import StoreURLError, ZarrStoreError
 from zarrstore.operations import Absent, operation
 from zarrstore.readable import Receive
@@ -85,6 +85,8 @@ class DBMStore(BlockingStore):
     ...     DBMStore(f"{folder}/data.dbm", "r").sync["a/b"]
     b'hello'
     """
+
+    _delete_tells = True
 
     def __init__(
         self,
@@ -244,7 +246,7 @@ class DBMStore(BlockingStore):
 
         self._run(write, "write", key, writing=True)
 
-    def _set_if(self, key: str, value: bytes, expect: Literal[Absent.ABSENT]) -> None:
+    def _set_if(self, key: str, value: bytes, expect: Version | Literal[Absent.ABSENT]) -> None:
         name = key.encode()
 
         def write(database: Any) -> None:
@@ -254,14 +256,16 @@ class DBMStore(BlockingStore):
 
         self._run(write, "write", key, writing=True)
 
-    def _delete(self, key: str) -> None:
+    def _delete(self, key: str) -> bool:
         name = key.encode()
 
-        def delete(database: Any) -> None:
-            if name in database:
-                del database[name]
+        def delete(database: Any) -> bool:
+            if name not in database:
+                return False
+            del database[name]
+            return True
 
-        self._run(delete, "delete", key)
+        return bool(self._run(delete, "delete", key))
 
     def _names(self, prefix: str) -> list[bytes]:
         start = prefix.encode()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, TypeVar
@@ -19,7 +17,7 @@ from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.stores._batches import portions, version_of_content
 from zarrstore.stores._files import raise_backend_error
-from zarrstore.stores._lmdb import MAX_KEY_BYTES, Environment, raise_lmdb_error
+from zarrstore.stores._lmdb import MAX_KEY_BYTES, Environment, lmdb, raise_lmdb_error
 from zarrstore.stores._paths import checked_path, path_of_url
 
 __all__ = ["LMDBStore"]
@@ -75,6 +73,7 @@ class LMDBStore(BlockingStore):
     """
 
     _takes_views = True
+    _delete_tells = True
 
     def __init__(
         self,
@@ -86,11 +85,6 @@ class LMDBStore(BlockingStore):
         map_size: int = _MAP_SIZE,
     ) -> None:
         super().__init__(read_only=read_only)
-        if importlib.util.find_spec("lmdb") is None:
-            raise ImportError(
-                "LMDBStore needs a package that is not installed: pip install 'zarrstore[lmdb]'",
-                name="lmdb",
-            )
         self._path = checked_path(path)
         self._subdir = subdir if subdir is not None else not os.path.isfile(self._path)
         self._map_size = map_size
@@ -117,7 +111,7 @@ class LMDBStore(BlockingStore):
         Raises
         ------
         StoreURLError
-            If the URL has no path, or a query, or the package lmdb is not installed.
+            If the URL has no path, or a query.
 
         Examples
         --------
@@ -127,10 +121,7 @@ class LMDBStore(BlockingStore):
         path, query = path_of_url(url)
         if query:
             raise StoreURLError(f"{url!r} has a query; give storage_options instead", store=url)
-        try:
-            return cls(path, read_only=read_only, **(storage_options or {}))
-        except ImportError as error:
-            raise StoreURLError(f"cannot open {url!r}: {error}", store=url) from error
+        return cls(path, read_only=read_only, **(storage_options or {}))
 
     @property
     def path(self) -> Path:
@@ -166,46 +157,53 @@ class LMDBStore(BlockingStore):
         writing: bool = False,
     ) -> T:
         """Return what a function returns that reads, or writes, in one transaction."""
-        import lmdb
-
-        environment = self._environment
-        attempts = 0
-        while True:
-            attempts += 1
-            environment.enter()
+        for _ in range(_ATTEMPTS):
             try:
-                env = environment.opened(writing)
-                if env is None:
-                    return missing
-                with env.begin(write=writing, buffers=buffers) as transaction:
-                    result = work(transaction)
-                if writing and self._durable:
-                    env.sync(True)
-                return result
+                with self._environment.used():
+                    env = self._environment.opened(writing)
+                    if env is None:
+                        return missing
+                    with env.begin(write=writing, buffers=buffers) as transaction:
+                        result = work(transaction)
+                    if writing and self._durable:
+                        env.sync(True)
+                    return result
             except (lmdb.MapFullError, lmdb.MapResizedError) as error:
-                found = error
+                full = error
             except lmdb.Error as error:
                 raise_lmdb_error(error, action, self.url, key)
             except OSError as error:
                 raise_backend_error(error, action, self.url, key)
-            finally:
-                environment.leave()
             try:
-                if attempts == _ATTEMPTS or not environment.resize(found):
-                    raise_lmdb_error(found, action, self.url, key)
+                if not self._environment.resize(full):
+                    break
             except lmdb.Error as error:
                 raise_lmdb_error(error, action, self.url, key)
+        raise_lmdb_error(full, action, self.url, key)
+        raise AssertionError
 
     def _get(self, key: str) -> Buffer | None:
         name = key.encode()
+        environment = self._environment
+        active = environment.active
+        active.append(None)
+        try:
+            # what `_run` does, as far as it is needed here: it takes longer than LMDB itself
+            if environment.env is not None and not environment.wanted:
+                transaction = environment.env.begin()
+                value: Buffer | None = transaction.get(name)
+                transaction.abort()
+                return value
+        except lmdb.Error:
+            pass  # and once again, with what may be done about it
+        finally:
+            active.pop()
         if len(name) > MAX_KEY_BYTES:
             return None
-
-        def read(transaction: Transaction) -> Buffer | None:
-            value: Buffer | None = transaction.get(name)
-            return value
-
-        return self._run(read, "read", key, None, buffers=False)
+        found: Buffer | None = self._run(
+            lambda transaction: transaction.get(name), "read", key, None, buffers=False
+        )
+        return found
 
     def _look(self, key: str, work: Callable[[Any], T]) -> T | None:
         """Return what a function makes of a value where it is in the map; ``None`` if missing."""
@@ -256,8 +254,10 @@ class LMDBStore(BlockingStore):
                 value = transaction.get(name) if len(name) <= MAX_KEY_BYTES else None
                 receive(index, value)
                 if value is not None:
-                    with suppress(BufferError):
+                    try:
                         value.release()  # who kept it shall not read what is there later
+                    except BufferError:
+                        continue
             return True
 
         if names and not self._run(read, "read", keys[0], False):
@@ -266,6 +266,14 @@ class LMDBStore(BlockingStore):
 
     def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> list[Buffer | None]:
         found: list[Buffer | None] = [None] * len(requests)
+        if all(byte_range is None for _, byte_range in requests):
+            names = [key.encode() for key, _ in requests]
+
+            def read(transaction: Transaction) -> list[Buffer | None]:
+                get = transaction.get
+                return [get(name) if len(name) <= MAX_KEY_BYTES else None for name in names]
+
+            return self._run(read, "read", "", found, buffers=False)
 
         def receive(index: int, value: Buffer | None) -> None:
             byte_range = requests[index][1]
@@ -302,7 +310,22 @@ class LMDBStore(BlockingStore):
 
     def _set(self, key: str, value: Any) -> None:
         name = self._name(key)
-        self._write(lambda transaction: transaction.put(name, value), key, False, len(value))
+        environment = self._environment
+        active = environment.active
+        active.append(None)
+        try:
+            # as in `_get`
+            if environment.is_writable and not environment.wanted and not self._durable:
+                environment.check_space(len(value))
+                transaction = environment.env.begin(None, None, True)
+                transaction.put(name, value)
+                transaction.commit()
+                return
+        except (lmdb.Error, OSError):
+            pass
+        finally:
+            active.pop()
+        self._write(lambda found: found.put(name, value), key, False, len(value))
 
     def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Version:
         name = self._name(key)
@@ -347,10 +370,13 @@ class LMDBStore(BlockingStore):
             )
         return name
 
-    def _delete(self, key: str) -> None:
-        if self._exists(key):
-            name = key.encode()
-            self._write(lambda transaction: transaction.delete(name), key, False)
+    def _delete(self, key: str) -> bool:
+        name = key.encode()
+        if len(name) > MAX_KEY_BYTES:
+            return False
+        if not self._environment.is_writable and not self._exists(key):
+            return False  # nothing is made, or opened for writing, for that
+        return self._write(lambda found: bool(found.delete(name)), key, False)
 
     def _delete_dir(self, prefix: str) -> None:
         start = prefix.encode()

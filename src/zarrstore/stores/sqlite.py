@@ -88,6 +88,7 @@ class SQLiteStore(BlockingStore):
     """
 
     _takes_views = True
+    _delete_tells = True
 
     def __init__(
         self,
@@ -314,9 +315,11 @@ class SQLiteStore(BlockingStore):
         for some in portions(copies):
             self._set_many(some)
 
-    def _delete(self, key: str) -> None:
-        if self._exists(key):
-            self._write(lambda found: found.execute(_DELETE, (key,)), "delete", key)
+    def _delete(self, key: str) -> bool:
+        if not self._exists(key):  # nothing is made or locked for that
+            return False
+        done = self._write(lambda found: found.execute(_DELETE, (key,)), "delete", key)
+        return done.rowcount > 0
 
     def _delete_dir(self, prefix: str) -> None:
         if not self._is_empty(prefix):
