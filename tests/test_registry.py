@@ -224,7 +224,7 @@ def test_a_zip_behind_a_chain_is_not_a_local_one(
 def test_a_file_that_is_no_zip_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     for given in (tmp_path / "notes.txt", f"file://{tmp_path}/notes.txt"):
-        with pytest.raises(zarrstore.StoreURLError, match="is a file, and no zip file"):
+        with pytest.raises(zarrstore.StoreURLError, match="is a file, and neither a zip file"):
             open_store(given, mode="w")
     assert (tmp_path / "notes.txt").read_text() == "hello"
 

@@ -9,7 +9,7 @@ from typing import Any
 from zarrstore.byte_range import ByteRequest, RangeByteRequest, coalesce
 from zarrstore.errors import ConflictError, KeyNotFoundError
 from zarrstore.fan_out import Pace, each_bounded, map_bounded
-from zarrstore.keys import check_key
+from zarrstore.keys import check_key, check_keys
 from zarrstore.operations import (
     Buffer,
     Capability,
@@ -293,8 +293,8 @@ class Readable(Operations):
         [b'1', None, b'el']
         """
         pairs = [(item, None) if isinstance(item, str) else pair_of(item) for item in requests]
-        for key, byte_range in pairs:
-            check_key(key)
+        check_keys([key for key, _ in pairs])
+        for _, byte_range in pairs:
             if byte_range is not None:
                 check_byte_range(byte_range)
         self._require(Capability.READ, "get_many", "it cannot be read")

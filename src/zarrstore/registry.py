@@ -127,12 +127,21 @@ def _open_path(path: str, request: OpenRequest) -> Store:
         )
     kind = _kind_of(named or path)
     if kind != stat.S_IFDIR:
-        if named.lower().endswith(".zip") or (kind == stat.S_IFREG and _is_zip(named)):
+        if named.lower().endswith(".zip") or (
+            kind == stat.S_IFREG and _begins_with(named, b"PK\x03\x04", b"PK\x05\x06")
+        ):
             _no_options(request, "a zip file")
             return _open_zip_file(named, request.read_only)
         if kind == stat.S_IFREG:
+            if _begins_with(named, b"SQLite format 3\0"):
+                options = request.storage_options
+                found: Store = _load("sqlite", "SQLiteStore")(
+                    named, read_only=request.read_only, **options
+                )
+                return found
             raise StoreURLError(
-                f"{named!r} is a file, and no zip file: a store is a directory or a zip file"
+                f"{named!r} is a file, and neither a zip file nor an SQLite database: a store is "
+                "one of these, or a directory"
             )
     durable = bool(request.storage_options.get("durable", False))
     _no_options(request, "a local directory", "durable")
@@ -148,10 +157,10 @@ def _kind_of(path: str) -> int | None:
         return None
 
 
-def _is_zip(path: str) -> bool:
+def _begins_with(path: str, *beginnings: bytes) -> bool:
     try:
         with open(path, "rb") as file:
-            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+            return file.read(16).startswith(beginnings)
     except OSError:
         return False
 

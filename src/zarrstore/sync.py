@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, Literal, Self
 
 from zarrstore.byte_range import ByteRequest, is_byte_request
@@ -216,10 +216,14 @@ class SyncStore(MutableMapping[str, bytes]):
         self._drive(self._store.close)
 
     def _iterate(self, listing: Any) -> Iterator[str]:
+        for batch in self._batches(listing):
+            yield from batch
+
+    def _batches(self, listing: Any) -> Iterator[Sequence[str]]:
         assert isinstance(listing, Listing)
         try:
             while batch := self._drive(listing.next_batch):
-                yield from batch
+                yield batch
         finally:
             listing.close()
 
@@ -262,4 +266,4 @@ class SyncStore(MutableMapping[str, bytes]):
         return self.list()
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.list())
+        return sum(map(len, self._batches(self._store.list())))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from zarrstore.errors import ConflictError
 from zarrstore.fan_out import map_bounded
-from zarrstore.keys import check_key
+from zarrstore.keys import check_key, check_keys
 from zarrstore.operations import (
     ABSENT,
     Absent,
@@ -47,8 +47,10 @@ class Writable(Operations):
         return NotImplemented
 
     def _writing(self, what: str, *keys: str) -> None:
-        for key in keys:
-            check_key(key)
+        if len(keys) == 1:
+            check_key(keys[0])
+        else:
+            check_keys(keys)
         self._require(Capability.WRITE, what, "it cannot be written", keys[0] if keys else "")
 
     def _deleting(self, key: str) -> None:

@@ -13,7 +13,7 @@ __all__ = ["batches", "portions", "version_of_content"]
 
 T = TypeVar("T")
 
-_MOST_AT_ONCE = 128
+_MOST_AT_ONCE = 256
 _BYTES_AT_ONCE = 2**20
 
 

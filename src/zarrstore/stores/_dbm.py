@@ -89,7 +89,9 @@ class Handle:
         self._pid = os.getpid()
         self._users = 0
         self._database: Any = None
-        self._is_writable = False
+        self.ready: Any = None
+        """The database, if it can be used without further ado."""
+        self.is_writable = False
         self._place: _Inline | _InOneThread = _Inline()
         self._locked: int | None = None
 
@@ -126,13 +128,15 @@ class Handle:
                 store=self._url,
             )
         may_write = flag[0] != "r"
-        if self._database is None or flag[0] == "n" or (may_write and not self._is_writable):
+        if self._database is None or flag[0] == "n" or (may_write and not self.is_writable):
             if flag[0] in "rc" and not writing and not self.is_there():
                 return None
             self.shut()
             self._open(flag, mode, opener)
         database = self._database
-        return self._place.call(lambda: work(database))
+        result = self._place.call(lambda: work(database))
+        self.ready = database if isinstance(self._place, _Inline) else None
+        return result
 
     def is_there(self) -> bool:
         """Tell whether there is a database."""
@@ -152,7 +156,7 @@ class Handle:
         except BaseException:
             self.shut()
             raise
-        self._is_writable = flag[0] != "r"
+        self.is_writable = flag[0] != "r"
 
     def _take_lock(self, flag: str) -> None:
         """Lock the file of the database, as gnu does by itself."""
@@ -173,12 +177,12 @@ class Handle:
     def sync(self) -> None:
         """Write what the database keeps in memory. The caller holds the lock."""
         database = self._database
-        if database is not None and self._is_writable and hasattr(database, "sync"):
+        if database is not None and self.is_writable and hasattr(database, "sync"):
             self._place.call(database.sync)
 
     def shut(self) -> None:
         """Close the database, until it is used again. The caller holds the lock."""
-        database, self._database = self._database, None
+        database, self._database, self.ready = self._database, None, None
         try:
             if database is not None and hasattr(database, "close"):
                 self._place.call(database.close)
@@ -188,13 +192,14 @@ class Handle:
             if self._locked is not None:
                 os.close(self._locked)
                 self._locked = None
-            self._is_writable = False
+            self.is_writable = False
 
     def _before_fork(self) -> None:
         with self.lock:
             self.sync()
 
     def _after_fork_in_child(self) -> None:
+        self.ready = None
         if self._database is not None:
             import ctypes
 

@@ -215,9 +215,14 @@ class DBMStore(BlockingStore):
         """Return what a function returns; ``None`` if there is no database, and none is made."""
         try:
             with self._turn:
-                result = self._handle.run(
-                    work, self._flag, self._mode, self._opener, writing=writing
-                )
+                handle = self._handle
+                if (
+                    handle.ready is not None
+                    and (handle.is_writable or not writing)
+                    and self._flag[0] != "n"
+                ):
+                    return work(handle.ready)
+                result = handle.run(work, self._flag, self._mode, self._opener, writing=writing)
                 if self._flag[0] == "n":
                     self._flag = "c" + self._flag[1:]  # once
                 return result

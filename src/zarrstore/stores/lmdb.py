@@ -309,23 +309,29 @@ class LMDBStore(BlockingStore):
         return self._run(write, "write", key, missing, writing=True)
 
     def _set(self, key: str, value: Any) -> None:
-        name = self._name(key)
+        self._change(key, self._name(key), value)
+
+    def _change(self, key: str, name: bytes, value: Any) -> bool:
+        """Write a value, or delete it if there is none; tell whether something was changed."""
         environment = self._environment
         active = environment.active
         active.append(None)
         try:
             # as in `_get`
             if environment.is_writable and not environment.wanted and not self._durable:
-                environment.check_space(len(value))
+                if value is not None:
+                    environment.check_space(len(value))
                 transaction = environment.env.begin(None, None, True)
-                transaction.put(name, value)
+                done = transaction.delete(name) if value is None else transaction.put(name, value)
                 transaction.commit()
-                return
+                return bool(done)
         except (lmdb.Error, OSError):
             pass
         finally:
             active.pop()
-        self._write(lambda found: found.put(name, value), key, False, len(value))
+        if value is None:
+            return self._write(lambda found: bool(found.delete(name)), key, False)
+        return self._write(lambda found: bool(found.put(name, value)), key, False, len(value))
 
     def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Version:
         name = self._name(key)
@@ -376,7 +382,7 @@ class LMDBStore(BlockingStore):
             return False
         if not self._environment.is_writable and not self._exists(key):
             return False  # nothing is made, or opened for writing, for that
-        return self._write(lambda found: bool(found.delete(name)), key, False)
+        return self._change(key, name, None)
 
     def _delete_dir(self, prefix: str) -> None:
         start = prefix.encode()

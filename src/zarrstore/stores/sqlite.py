@@ -197,7 +197,9 @@ class SQLiteStore(BlockingStore):
 
     def _get(self, key: str) -> Buffer | None:
         row = self._row(_GET, (key,), "read", key)
-        return None if row is None else _bytes(row[0])
+        if row is None:
+            return None
+        return row[0] if type(row[0]) is bytes else _bytes(row[0])
 
     def _get_range(self, key: str, byte_range: ByteRequest) -> Buffer | None:
         found = self._get_versioned(key, (byte_range,), None)
@@ -232,7 +234,7 @@ class SQLiteStore(BlockingStore):
 
         def read(connection: sqlite3.Connection) -> None:
             for index, value in connection.execute(_MANY, (json.dumps(keys),)):
-                found[index] = _bytes(value)
+                found[index] = value if type(value) is bytes else _bytes(value)
 
         self._read(read, "read", keys[0])
         return found
@@ -390,9 +392,8 @@ def _number(version: Version) -> int:
 
 
 def _bytes(value: Any) -> bytes:
-    if type(value) is bytes:
-        return value
-    return b"" if value is None else str(value).encode()  # somebody else put it there
+    """Return what is no blob, as somebody else put it there."""
+    return b"" if value is None else str(value).encode()
 
 
 def _part(blob: sqlite3.Blob, request: ByteRequest, size: int) -> bytes:
