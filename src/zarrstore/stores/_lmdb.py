@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, NoReturn
 
-from zarrstore.errors import AccessDeniedError, BackendError, CorruptDataError
+from zarrstore.errors import (
+    AccessDeniedError,
+    BackendError,
+    CorruptDataError,
+    NotShareableError,
+)
 from zarrstore.runtime import ForkSafeLock
 
 try:
@@ -30,6 +35,8 @@ _WRITES_TO_MAP = sys.platform.startswith("linux")
 """Where a file of the map's size takes no more of the disk than is in it; as zarr 2 decides."""
 _PATIENCE = 5.0
 """Seconds for which operations of other threads are waited for."""
+_LONGEST_OPERATION = 1.0
+"""Seconds for which a fork waits for operations of other threads."""
 _LOOK = 0.05
 """Seconds between two looks at the free space."""
 _MARGIN = 2**24
@@ -96,6 +103,7 @@ class Environment:
         self._map_size = map_size
         self.is_writable = False
         self._users = 0
+        self._is_stranded = False
         self.active: list[None] = []
         """An item for each operation that is under way."""
         self.wanted = False
@@ -146,6 +154,12 @@ class Environment:
         env = self.env
         if env is not None and (self.is_writable or not writing):
             return env
+        if self._is_stranded:
+            raise NotShareableError(
+                f"{self._path} was in use when this process was forked, and cannot be used in it; "
+                "fork when no operation is under way, or start processes by spawn",
+                store=f"lmdb://{self._path}",
+            )
         self.active.pop()
         try:
             with self._alone() as alone:
@@ -185,7 +199,7 @@ class Environment:
         )
         self.is_writable = may_write
         last = (self.env.info()["last_pgno"] + 1) * self.env.stat()["psize"]
-        if os.stat(self._file).st_size < last:
+        if 0 < size < last:
             self._shut()  # to touch what is missing would end the process
             raise lmdb.CorruptedError(f"the file is cut: it has fewer than {last} bytes")
         if may_write:
@@ -231,17 +245,50 @@ class Environment:
             finally:
                 self.wanted = outer
 
+    def _before_fork(self, until: float) -> None:
+        self._lock.__enter__()
+        self.wanted = True
+        while self.active and time.monotonic() < until:
+            time.sleep(0.0002)
+        if not self.active:
+            self._shut()
+
+    def _after_fork_in_parent(self) -> None:
+        self.wanted = False
+        self._lock.__exit__()
+
     def _after_fork_in_child(self) -> None:
+        self.wanted = False
+        self.active = []
         if self.env is not None:
-            self._of_parents.append(self.env)  # neither used nor closed: it is the parent's
-        self.env, self.is_writable = None, False
-        self.active, self.wanted = [], False
+            self._of_parents.append(self.env)  # to close it would end what the parent reads
+            self.env, self.is_writable, self._is_stranded = None, False, True
+
+
+_forked: list[Environment] = []
+
+
+def _before_fork() -> None:
+    """Close what is open: LMDB does not go through a fork. Who needs it opens it again."""
+    until = time.monotonic() + _LONGEST_OPERATION
+    _forked.extend(Environment._all.values())
+    for environment in _forked:
+        environment._before_fork(until)
+
+
+def _after_fork_in_parent() -> None:
+    while _forked:
+        _forked.pop()._after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
-    for environment in list(Environment._all.values()):
-        environment._after_fork_in_child()
+    while _forked:
+        _forked.pop()._after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

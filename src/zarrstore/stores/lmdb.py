@@ -186,17 +186,19 @@ class LMDBStore(BlockingStore):
         name = key.encode()
         environment = self._environment
         active = environment.active
+        transaction: Transaction = None
         active.append(None)
         try:
             # what `_run` does, as far as it is needed here: it takes longer than LMDB itself
             if environment.env is not None and not environment.wanted:
                 transaction = environment.env.begin()
                 value: Buffer | None = transaction.get(name)
-                transaction.abort()
                 return value
         except lmdb.Error:
             pass  # and once again, with what may be done about it
         finally:
+            if transaction is not None:
+                transaction.abort()
             active.pop()
         if len(name) > MAX_KEY_BYTES:
             return None
@@ -315,6 +317,7 @@ class LMDBStore(BlockingStore):
         """Write a value, or delete it if there is none; tell whether something was changed."""
         environment = self._environment
         active = environment.active
+        transaction: Transaction = None
         active.append(None)
         try:
             # as in `_get`
@@ -328,6 +331,8 @@ class LMDBStore(BlockingStore):
         except (lmdb.Error, OSError):
             pass
         finally:
+            if transaction is not None:
+                transaction.abort()  # which does nothing after a commit
             active.pop()
         if value is None:
             return self._write(lambda found: bool(found.delete(name)), key, False)
