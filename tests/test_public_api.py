@@ -20,6 +20,7 @@ STORES = [
     "MemoryStore",
     "ObjectStore",
     "PrefixStore",
+    "RedisStore",
     "RemoteStore",
     "WrapperStore",
     "ZipStore",
