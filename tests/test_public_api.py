@@ -18,6 +18,7 @@ STORES = [
     "LoggingStore",
     "MappingStore",
     "MemoryStore",
+    "MongoDBStore",
     "ObjectStore",
     "PrefixStore",
     "RedisStore",
