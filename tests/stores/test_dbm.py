@@ -226,7 +226,9 @@ else:
 """
     for file in folder.iterdir():
         file.chmod(0o000)
-    modules = "import dbm.dumb, fcntl, importlib, sys\nimportlib.import_module(f'dbm.{sys.argv[2]}')\n"
+    modules = (
+        "import dbm.dumb, fcntl, importlib, sys\nimportlib.import_module(f'dbm.{sys.argv[2]}')\n"
+    )
     run(modules + AS_NOBODY + code, path, flavour)
     for file in folder.iterdir():
         file.chmod(0o644)
