@@ -13,6 +13,8 @@ import zarrstore
 from zarrstore import aio
 
 STORES = [
+    "DBMStore",
+    "LMDBStore",
     "LatencyStore",
     "LocalStore",
     "LoggingStore",
@@ -23,6 +25,7 @@ STORES = [
     "PrefixStore",
     "RedisStore",
     "RemoteStore",
+    "SQLiteStore",
     "WrapperStore",
     "ZipStore",
 ]

@@ -28,8 +28,9 @@ __all__ = [
 MAX_KEY_BYTES = 1024
 _SURELY_SHORT = MAX_KEY_BYTES // 4
 
-_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/\\\x00\ud800-\udfff]+"
-_match = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*").fullmatch
+# possessive: a segment that does not fit will not fit if it is shorter
+_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/\\\x00\ud800-\udfff]++"
+_match = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*+").fullmatch
 
 
 def is_key(key: str) -> bool:

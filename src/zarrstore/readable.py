@@ -35,6 +35,7 @@ from zarrstore.runtime import is_inline
 __all__ = ["Readable", "Receive"]
 
 _ATTEMPTS = 3
+_READ = Capability.READ  # to look a member of an enum up takes as long as the rest of a check
 
 
 class Readable(Operations):
@@ -88,7 +89,7 @@ class Readable(Operations):
 
     def _reading(self, what: str, key: str) -> None:
         check_key(key)
-        self._require(Capability.READ, what, "it cannot be read", key)
+        self._require(_READ, what, "it cannot be read", key)
 
     @operation
     async def get(self, key: str, byte_range: ByteRequest | None = None) -> Buffer | None:

@@ -20,6 +20,9 @@ from zarrstore.operations import (
 
 __all__ = ["Writable"]
 
+_WRITE = Capability.WRITE
+_DELETE = Capability.DELETE
+
 
 class Writable(Operations):
     """Writing and deleting values."""
@@ -51,11 +54,11 @@ class Writable(Operations):
             check_key(keys[0])
         else:
             check_keys(keys)
-        self._require(Capability.WRITE, what, "it cannot be written", keys[0] if keys else "")
+        self._require(_WRITE, what, "it cannot be written", keys[0] if keys else "")
 
     def _deleting(self, key: str) -> None:
         check_key(key)
-        self._require(Capability.DELETE, "delete", "write a value of your own that marks it", key)
+        self._require(_DELETE, "delete", "write a value of your own that marks it", key)
 
     @operation
     async def set(

@@ -15,12 +15,15 @@ from blockbuster import BlockBuster
 
 from zarrstore.abc import BlockingStore, Store
 from zarrstore.runtime import ForkSafeLock, PerProcess
+from zarrstore.stores.dbm import DBMStore
+from zarrstore.stores.lmdb import LMDBStore
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
 from zarrstore.stores.mongodb import MongoDBStore
 from zarrstore.stores.redis import RedisStore
 from zarrstore.stores.remote import RemoteStore
+from zarrstore.stores.sqlite import SQLiteStore
 from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.logging import LoggingStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
@@ -93,6 +96,9 @@ MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {
     "zip": lambda folder, _: ZipStore(folder / "a.zip"),
     "mapping": lambda _, __: MappingStore(OrderedDict()),
     "table": lambda folder, _: TableStore(str(folder / "pairs.sqlite")),
+    "sqlite": lambda folder, _: SQLiteStore(folder / "a.db"),
+    "lmdb": lambda folder, _: LMDBStore(folder / "a.lmdb"),
+    "dbm": lambda folder, _: DBMStore(folder / "a.dbm", open="dumb"),
     "fsspec memory": lambda _, __: RemoteStore.from_url(f"memory://{uuid.uuid4().hex}"),
     "fsspec local": lambda folder, _: RemoteStore.from_url(f"local://{folder}"),
     "s3": _s3,

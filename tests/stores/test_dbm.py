@@ -226,7 +226,7 @@ else:
 """
     for file in folder.iterdir():
         file.chmod(0o000)
-    modules = "import dbm.dumb, fcntl, importlib, sys\nimportlib.import_module(f'dbm.{sys.argv[2]}')\n"
+    modules = f"import dbm.dumb, dbm.{flavour}, fcntl"
     run(modules + AS_NOBODY + code, path, flavour)
     for file in folder.iterdir():
         file.chmod(0o644)

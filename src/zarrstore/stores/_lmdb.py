@@ -181,6 +181,8 @@ class Environment:
                 return
         may_write = writing or (os.access(self._file, os.W_OK) and os.access(folder, os.W_OK))
         self._shut()
+        if 0 < size < self._map_size:
+            self._check_size(size)
         self.env = lmdb.open(
             self._path,
             # a smaller file would cut off what other processes have mapped
@@ -198,12 +200,21 @@ class Environment:
             max_spare_txns=os.cpu_count() or 1,
         )
         self.is_writable = may_write
-        last = (self.env.info()["last_pgno"] + 1) * self.env.stat()["psize"]
-        if 0 < size < last:
-            self._shut()  # to touch what is missing would end the process
-            raise lmdb.CorruptedError(f"the file is cut: it has fewer than {last} bytes")
         if may_write:
             self.env.reader_check()  # of processes that were killed
+
+    def _check_size(self, size: int) -> None:
+        """Raise if the file is cut: to touch what is missing would end the process.
+
+        To open it for writing would fill it up with zeros.
+        """
+        looked = lmdb.open(self._path, subdir=self._subdir, readonly=True, lock=False, create=False)
+        try:
+            needed = (looked.info()["last_pgno"] + 1) * looked.stat()["psize"]
+        finally:
+            looked.close()
+        if size < needed:
+            raise lmdb.CorruptedError(f"the file is cut: it has {size} of {needed} bytes")
 
     def _shut(self) -> None:
         env, self.env, self.is_writable = self.env, None, False
