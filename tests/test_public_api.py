@@ -13,6 +13,8 @@ import zarrstore
 from zarrstore import aio
 
 STORES = [
+    "CacheStore",
+    "ConsolidatedStore",
     "LatencyStore",
     "LocalStore",
     "LoggingStore",
@@ -21,6 +23,7 @@ STORES = [
     "ObjectStore",
     "PrefixStore",
     "RemoteStore",
+    "TempStore",
     "WrapperStore",
     "ZipStore",
 ]

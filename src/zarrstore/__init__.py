@@ -78,12 +78,14 @@ _HOMES = {
         "tree",
     ),
     "zarrstore.runtime": ("limits",),
-    "zarrstore.stores.local": ("LocalStore",),
+    "zarrstore.stores.local": ("LocalStore", "TempStore"),
     "zarrstore.stores.mapping": ("MappingStore",),
     "zarrstore.stores.memory": ("MemoryStore",),
     "zarrstore.stores.object": ("ObjectStore",),
     "zarrstore.stores.remote": ("RemoteStore",),
     "zarrstore.stores.wrappers.base": ("WrapperStore",),
+    "zarrstore.stores.wrappers.cache": ("CacheStore",),
+    "zarrstore.stores.wrappers.consolidated": ("ConsolidatedStore",),
     "zarrstore.stores.wrappers.latency": ("LatencyStore",),
     "zarrstore.stores.wrappers.logging": ("LoggingStore",),
     "zarrstore.stores.wrappers.prefix": ("PrefixStore",),
@@ -169,11 +171,14 @@ if TYPE_CHECKING:
     from zarrstore.hierarchy.saving import tree as tree
     from zarrstore.runtime import limits as limits
     from zarrstore.stores.local import LocalStore as LocalStore
+    from zarrstore.stores.local import TempStore as TempStore
     from zarrstore.stores.mapping import MappingStore as MappingStore
     from zarrstore.stores.memory import MemoryStore as MemoryStore
     from zarrstore.stores.object import ObjectStore as ObjectStore
     from zarrstore.stores.remote import RemoteStore as RemoteStore
     from zarrstore.stores.wrappers.base import WrapperStore as WrapperStore
+    from zarrstore.stores.wrappers.cache import CacheStore as CacheStore
+    from zarrstore.stores.wrappers.consolidated import ConsolidatedStore as ConsolidatedStore
     from zarrstore.stores.wrappers.latency import LatencyStore as LatencyStore
     from zarrstore.stores.wrappers.logging import LoggingStore as LoggingStore
     from zarrstore.stores.wrappers.prefix import PrefixStore as PrefixStore

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import io
+import json
+import pickle
 import tempfile
 import uuid
 import zipfile
@@ -18,11 +20,13 @@ from zarrstore_testing import StoreTests
 
 import zarrstore.abc
 from zarrstore.abc import Store
-from zarrstore.stores.local import LocalStore
+from zarrstore.stores.local import LocalStore, TempStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
 from zarrstore.stores.object import ObjectStore
 from zarrstore.stores.remote import RemoteStore
+from zarrstore.stores.wrappers.cache import CacheStore
+from zarrstore.stores.wrappers.consolidated import ConsolidatedStore
 from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.logging import LoggingStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
@@ -101,6 +105,52 @@ class TestLoggingStore(StoreTests):
 class TestLatencyStore(StoreTests):
     def make_store(self) -> Store:
         return LatencyStore(MemoryStore(), 0.001, 0.001)
+
+
+class TestCacheStore(StoreTests):
+    def make_store(self) -> Store:
+        return CacheStore(MemoryStore())
+
+
+class TestCacheStoreOnDisk(InDirectory):
+    def make_store(self) -> Store:
+        cache = LocalStore(self.new_directory())
+        return CacheStore(LocalStore(self.new_directory()), cache=cache, max_bytes=100_000)
+
+
+class TestCacheStoreOverLatency(StoreTests):
+    many_keys = 300
+    examples = 5
+
+    def make_store(self) -> Store:
+        return CacheStore(LatencyStore(MemoryStore(), 0.001, 0.001))
+
+
+class TestConsolidatedStore(InDirectory):
+    """Beside the documents: what is below a prefix that has none."""
+
+    def allows_key(self, key: str) -> bool:
+        return key.rpartition("/")[2] not in {
+            ".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"
+        }  # fmt: skip
+
+    def make_store(self) -> Store:
+        inner = LocalStore(self.new_directory())
+        group = {".zgroup": {"zarr_format": 2}}
+        inner.sync[".zmetadata"] = json.dumps(
+            {"zarr_consolidated_format": 1, "metadata": group}
+        ).encode()
+        store = ConsolidatedStore(inner)
+        assert store.sync.exists(".zgroup")  # the documents are read by now
+        return PrefixStore(store, "data")
+
+
+class TestTempStore(InDirectory):
+    """As other processes see it: a pickle of one, which leaves the directory on `close`."""
+
+    def make_store(self) -> Store:
+        store: Store = pickle.loads(pickle.dumps(TempStore(dir=self.new_directory())))
+        return store
 
 
 class TestZipStore(InDirectory):
