@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, Flag, auto
 from types import CoroutineType
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, Final, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ReadOnlyError, UnsupportedOperationError
@@ -169,6 +169,9 @@ class Operations(ABC):
     """Whether ``_get_each`` and ``_set_each`` are coroutines that wait in a thread of their own,
     so that much is moved quicker by several of them than by a coroutine for each value."""
 
+    _foreign_format: Literal[2] | None = None
+    """The version of Zarr as which a store shows data of another format; ``None`` for others."""
+
     _read_only = False
     _closed = False
     _view_of: Operations | None = None
@@ -242,6 +245,10 @@ class Operations(ABC):
                 store=self.url,
                 key=key,
             )
+
+    def _read_back(self, key: str, value: Buffer) -> Buffer:  # noqa: ARG002
+        """Return what a value that is written to a key is read as: of a foreign format, another."""
+        return value
 
     def _value(self, value: Any) -> Buffer:
         """Return a value as bytes (or a flat view of them), or raise `TypeError`."""

@@ -10,8 +10,8 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -19,7 +19,7 @@ from zarrstore.abc import Store
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ZarrStoreError
 from zarrstore.operations import Version
-from zarrstore.runtime import is_inline
+from zarrstore.stores._turns import Turns
 
 __all__ = ["MISS", "CacheState", "CacheStatistics", "Cached", "Fact", "Part", "Reading", "What"]
 
@@ -130,7 +130,7 @@ class Cached:
         self._facts = _Held(_MOST_FACTS)
         self._of: dict[str, set[What]] = {}
         self._readings: dict[str, set[Reading]] = {}
-        self._turns: dict[Place, _Turn] = {}
+        self.turns = Turns()
         self._hits = self._misses = self._evictions = self._failures = 0
         self._collects = collects
         self._dropped: list[Any] = []
@@ -306,43 +306,6 @@ class Cached:
         with self._lock:
             dropped, self._dropped = self._dropped, []
             return dropped
-
-    @asynccontextmanager
-    async def turn(self, place: Place) -> AsyncIterator[None]:
-        """Let one thread or task at a time read something."""
-        with self._lock:
-            turn = self._turns.get(place)
-            if turn is None:
-                turn = self._turns[place] = _Turn()
-            turn.users += 1
-        try:
-            if is_inline():
-                with turn.of_threads:
-                    yield
-            else:
-                async with turn.of_tasks():
-                    yield
-        finally:
-            with self._lock:
-                turn.users -= 1
-                if not turn.users:
-                    del self._turns[place]
-
-
-class _Turn:
-    """The locks of one place: of the threads that drive inline, and of an I/O loop's tasks."""
-
-    def __init__(self) -> None:
-        self.users = 0
-        self.of_threads = threading.Lock()
-        self._of_tasks: Any = None
-
-    def of_tasks(self) -> Any:
-        if self._of_tasks is None:
-            import anyio  # what blocks does not need it
-
-            self._of_tasks = anyio.Lock()
-        return self._of_tasks
 
 
 class CacheState:

@@ -174,7 +174,7 @@ class CacheStore(WrapperStore):
         cached = self._cached
         found = await self._in_cache(key, byte_range)
         if found is MISS:
-            async with cached.turn((key, byte_range)):
+            async with cached.turns.of((key, byte_range)):
                 found = await self._in_cache(key, byte_range)
                 if found is MISS:
                     cached.count(misses=1)

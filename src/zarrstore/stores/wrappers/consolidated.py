@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
-from zarrstore.abc import Stat, Store, Version
-from zarrstore.byte_range import ByteRequest
+from zarrstore.abc import Store
 from zarrstore.errors import MetadataError, ReadOnlyError
 from zarrstore.keys import check_key, is_key, join
-from zarrstore.operations import Absent, Buffer, Then, Versioned
-from zarrstore.readable import Receive
-from zarrstore.requests import checked_ranges, part_of
-from zarrstore.stores._batches import batches
-from zarrstore.stores.wrappers.base import WrapperStore
+from zarrstore.operations import Buffer
+from zarrstore.stores._translating import TranslatingStore
 
 __all__ = ["ConsolidatedStore"]
 
@@ -22,10 +18,9 @@ _CONSOLIDATED = ".zmetadata"
 _V2 = (".zarray", ".zgroup", ".zattrs")
 _V3 = "zarr.json"
 _MEMBER = "consolidated_metadata"
-_AT_ONCE = 64
 
 
-class ConsolidatedStore(WrapperStore):
+class ConsolidatedStore(TranslatingStore):
     """Answer for metadata documents from one that holds them all, for chunks from a store.
 
     Parameters
@@ -75,7 +70,7 @@ class ConsolidatedStore(WrapperStore):
     def _location(self) -> dict[str, Any]:
         return {"store": self._inner, "metadata_key": self._metadata_key}
 
-    def _is_document(self, key: str) -> bool:
+    def _is_virtual(self, key: str) -> bool:
         name = key.rpartition("/")[2]
         return name in _V2 or name in (_V3, _CONSOLIDATED) or key == self._metadata_key
 
@@ -86,96 +81,12 @@ class ConsolidatedStore(WrapperStore):
             self._documents = _Documents(self._metadata_key, v2, v3, self.url)
         return self._documents
 
-    async def _get(self, key: str) -> Any:
-        if self._is_document(key):
-            return (await self._loaded()).get(key)
-        return await self._inner.get(key)
-
-    async def _get_range(self, key: str, byte_range: ByteRequest) -> Any:
-        if self._is_document(key):
-            document = await self._get(key)
-            return None if document is None else part_of(document, byte_range)
-        return await self._inner.get(key, byte_range)
-
-    async def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> Any:
-        if self._is_document(key):
-            document = await self._get(key)
-            return None if document is None else [part_of(document, each) for each in byte_ranges]
-        return await self._inner.get_ranges(key, byte_ranges)
-
-    async def _get_versioned(
-        self, key: str, byte_ranges: Sequence[ByteRequest], then: Then | None
-    ) -> Versioned | None:
-        if not self._is_document(key):
-            return await self._inner.get_versioned(key, byte_ranges, then)
-        document = await self._get(key)
-        if document is None:
-            return None
-        parts: list[Buffer] = [part_of(document, each) for each in byte_ranges]
-        if then is not None:
-            parts += [
-                part_of(document, each) for each in checked_ranges(then(parts, len(document)))
-            ]
-        return Versioned(parts, len(document), None)
-
-    async def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> Any:
-        found: dict[int, Any] = {}
-        for index, (key, byte_range) in enumerate(requests):
-            if self._is_document(key):
-                document = await self._get(key)
-                if document is not None and byte_range is not None:
-                    document = part_of(document, byte_range)
-                found[index] = document
-        asked = [index for index in range(len(requests)) if index not in found]
-        if asked:
-            values = await self._inner.get_many([requests[index] for index in asked])
-            found.update(zip(asked, values, strict=True))
-        return [found[index] for index in range(len(requests))]
-
-    async def _get_into(
-        self, key: str, buffer: memoryview, byte_range: ByteRequest | None
-    ) -> int | None:
-        if not self._is_document(key):
-            return await self._inner.get_into(key, buffer, byte_range)
-        (value,) = await self._get_many([(key, byte_range)])
-        if value is not None and len(value) <= buffer.nbytes:
-            buffer[: len(value)] = value
-        return None if value is None else len(value)
-
-    async def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
-        first = 0
-        for some in batches(keys, _AT_ONCE):
-            if any(map(self._is_document, some)):
-                for index, key in enumerate(some):
-                    receive(first + index, await self._hook("_get", key))
-            else:
-
-                def received(index: int, value: Buffer | None, first: int = first) -> None:
-                    receive(first + index, value)
-
-                await self._inner.get_each(some, received)
-            first += len(some)
-
-    async def _get_each_into(
-        self, keys: Iterable[str], buffers: Iterable[memoryview]
-    ) -> list[int | None]:
-        sizes: list[int | None] = []
-        for some in batches(zip(keys, buffers, strict=True), _AT_ONCE):
-            if any(self._is_document(key) for key, _ in some):
-                sizes += [await self._get_into(*each, None) for each in some]
-            else:
-                some_keys, some_buffers = zip(*some, strict=True)
-                sizes += await self._inner.get_each_into(some_keys, some_buffers)
-        return sizes
-
-    async def _stat(self, key: str) -> Stat | None:
-        if self._is_document(key):
-            document = await self._get(key)
-            return None if document is None else Stat(len(document))
-        return await self._inner.stat(key)
+    async def _virtual(self, keys: Sequence[str]) -> list[Buffer | None]:
+        documents = await self._loaded()
+        return [documents.get(key) for key in keys]
 
     async def _exists(self, key: str) -> bool:
-        if self._is_document(key):
+        if self._is_virtual(key):
             return key in (await self._loaded()).keys
         return await self._inner.exists(key)
 
@@ -187,36 +98,26 @@ class ConsolidatedStore(WrapperStore):
             key=key,
         )
 
-    def _check_data(self, what: str, key: str) -> None:
-        if self._is_document(key):
-            self._refuse(what, key)
+    async def _set_virtual(self, key: str, value: Any, expect: Any) -> NoReturn:  # noqa: ARG002
+        self._refuse("write", key)
 
-    async def _set(self, key: str, value: Any) -> Version | None:
-        self._check_data("write", key)
-        return await self._inner.set(key, value)
-
-    async def _set_if(
-        self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]
-    ) -> Version | None:
-        self._check_data("write", key)
-        return await self._inner.set(key, value, expect=expect)
+    async def _delete_virtual(self, key: str) -> NoReturn:
+        self._refuse("delete", key)
 
     async def _set_many(self, items: Sequence[tuple[str, Any]]) -> None:
         for key, _ in items:
-            self._check_data("write", key)
+            if self._is_virtual(key):
+                self._refuse("write", key)
         await self._inner.set_many(items)
 
     async def _set_each(self, items: Iterable[tuple[str, Any]]) -> None:
         def checked() -> Iterable[tuple[str, Any]]:
             for key, value in items:
-                self._check_data("write", key)
+                if self._is_virtual(key):
+                    self._refuse("write", key)
                 yield key, value
 
         await self._inner.set_each(checked())
-
-    async def _delete(self, key: str) -> None:
-        self._check_data("delete", key)
-        await self._inner.delete(key)
 
     async def _delete_dir(self, prefix: str) -> None:
         if below := (await self._loaded()).below(prefix):
@@ -227,7 +128,7 @@ class ConsolidatedStore(WrapperStore):
         for key in (await self._loaded()).below(prefix):
             yield key
         async for key in self._inner.list_prefix(prefix):
-            if not self._is_document(key):
+            if not self._is_virtual(key):
                 yield key
 
     async def _list_dir(self, prefix: str) -> AsyncIterator[str]:
@@ -237,16 +138,8 @@ class ConsolidatedStore(WrapperStore):
         for name in names:
             yield name
         async for name in self._inner.list_dir(prefix):
-            if name not in names and not self._is_document(prefix + name):
+            if name not in names and not self._is_virtual(prefix + name):
                 yield name
-
-    # documents that are not consolidated are neither keys here, nor of any size
-
-    async def _is_empty(self, _prefix: str) -> Any:
-        return NotImplemented
-
-    async def _getsize_prefix(self, _prefix: str) -> Any:
-        return NotImplemented
 
 
 class _Documents:
