@@ -203,8 +203,10 @@ def with_user_attributes(there: Mapping[str, Any] | None, user: Mapping[str, Any
             f"an attribute cannot be called {', '.join(taken)} in an N5 container, where that is "
             "what describes the dataset"
         )
-    kept = [*KEYWORDS, _OLD_COMPRESSION] if there and "compression" not in there else KEYWORDS
-    return {**{name: there[name] for name in kept if name in there}, **user} if there else {**user}
+    if there is None:
+        return dict(user)
+    kept = (*KEYWORDS, _OLD_COMPRESSION) if "compression" not in there else KEYWORDS
+    return {**{name: value for name, value in there.items() if name in kept}, **user}
 
 
 def array_to_n5(

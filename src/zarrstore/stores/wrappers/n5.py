@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -232,27 +233,26 @@ class N5Store(TranslatingStore):
         count = name.count(".") + 1
         for attempt in range(2):
             dataset = await self._dataset(path)
-            if dataset is None or len(dataset.shape) not in (count, count - 1):
+            if dataset is None:
                 return
             try:
+                if count != max(1, len(dataset.shape)):
+                    raise CorruptDataError(f"the dataset has {len(dataset.shape)} dimensions")
                 start, shape = read_header(value, dataset.block_shape)
+                size = start + math.prod(shape) * dataset.itemsize
+                if dataset.is_raw and len(value) != size:
+                    raise CorruptDataError(f"{size} bytes are expected, and it has {len(value)}")
             except CorruptDataError as error:
                 if attempt:
-                    raise self._no_block(key) from error
+                    raise self._no_block(key, error) from error
+                self._datasets.pop(path, None)  # another may have replaced it
             else:
-                size = dataset.itemsize
-                for length in shape:
-                    size *= length
-                if not dataset.is_raw or len(value) == start + size:
-                    return
-                if attempt:
-                    raise self._no_block(key)
-            self._datasets.pop(path, None)  # another may have replaced it
+                return
 
-    def _no_block(self, key: str) -> CorruptDataError:
+    def _no_block(self, key: str, error: CorruptDataError) -> CorruptDataError:
         return CorruptDataError(
-            f"the chunk {key!r} for {self.url} is not written: it is no block of its N5 dataset; "
-            "open the array anew after it was created, so that it has the codec 'n5_wrapper'",
+            f"the chunk {key!r} for {self.url} is not written: it is no block of its N5 dataset "
+            f"({error}); open the array anew, so that it has the codec 'n5_wrapper'",
             store=self.url,
             key=key,
         )
