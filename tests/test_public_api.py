@@ -20,6 +20,8 @@ STORES = [
     "LoggingStore",
     "MappingStore",
     "MemoryStore",
+    "N5Store",
+    "NestedStore",
     "ObjectStore",
     "PrefixStore",
     "RemoteStore",

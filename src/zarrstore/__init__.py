@@ -88,6 +88,8 @@ _HOMES = {
     "zarrstore.stores.wrappers.consolidated": ("ConsolidatedStore",),
     "zarrstore.stores.wrappers.latency": ("LatencyStore",),
     "zarrstore.stores.wrappers.logging": ("LoggingStore",),
+    "zarrstore.stores.wrappers.n5": ("N5Store",),
+    "zarrstore.stores.wrappers.nested": ("NestedStore",),
     "zarrstore.stores.wrappers.prefix": ("PrefixStore",),
     "zarrstore.stores.zip": ("ZipStore",),
     "zarrstore.sync": ("SyncStore",),
@@ -181,6 +183,8 @@ if TYPE_CHECKING:
     from zarrstore.stores.wrappers.consolidated import ConsolidatedStore as ConsolidatedStore
     from zarrstore.stores.wrappers.latency import LatencyStore as LatencyStore
     from zarrstore.stores.wrappers.logging import LoggingStore as LoggingStore
+    from zarrstore.stores.wrappers.n5 import N5Store as N5Store
+    from zarrstore.stores.wrappers.nested import NestedStore as NestedStore
     from zarrstore.stores.wrappers.prefix import PrefixStore as PrefixStore
     from zarrstore.stores.zip import ZipStore as ZipStore
     from zarrstore.sync import SyncStore as SyncStore

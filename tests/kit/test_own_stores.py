@@ -6,6 +6,7 @@ import doctest
 import io
 import json
 import pickle
+import re
 import tempfile
 import uuid
 import zipfile
@@ -20,6 +21,7 @@ from zarrstore_testing import StoreTests
 
 import zarrstore.abc
 from zarrstore.abc import Store
+from zarrstore.hierarchy.formats import CONSOLIDATED_KEY, V2, V3
 from zarrstore.stores.local import LocalStore, TempStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
@@ -29,6 +31,8 @@ from zarrstore.stores.wrappers.cache import CacheStore
 from zarrstore.stores.wrappers.consolidated import ConsolidatedStore
 from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.logging import LoggingStore
+from zarrstore.stores.wrappers.n5 import N5Store
+from zarrstore.stores.wrappers.nested import NestedStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
 from zarrstore.stores.zip import ZipStore
 
@@ -126,23 +130,38 @@ class TestCacheStoreOverLatency(StoreTests):
         return CacheStore(LatencyStore(MemoryStore(), 0.001, 0.001))
 
 
-class TestConsolidatedStore(InDirectory):
+class TestConsolidatedStore(StoreTests):
     """Beside the documents: what is below a prefix that has none."""
 
     def allows_key(self, key: str) -> bool:
-        return key.rpartition("/")[2] not in {
-            ".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"
-        }  # fmt: skip
+        return key.rpartition("/")[2] not in {*V2.names, *V3.names, CONSOLIDATED_KEY}
 
     def make_store(self) -> Store:
-        inner = LocalStore(self.new_directory())
         group = {".zgroup": {"zarr_format": 2}}
-        inner.sync[".zmetadata"] = json.dumps(
-            {"zarr_consolidated_format": 1, "metadata": group}
-        ).encode()
-        store = ConsolidatedStore(inner)
+        document = json.dumps({"zarr_consolidated_format": 1, "metadata": group}).encode()
+        store = ConsolidatedStore(MemoryStore({CONSOLIDATED_KEY: document}))
         assert store.sync.exists(".zgroup")  # the documents are read by now
         return PrefixStore(store, "data")
+
+
+class TestN5Store(StoreTests):
+    """Beside the documents, which hold what N5 can say and nothing else, and the blocks."""
+
+    def allows_key(self, key: str) -> bool:
+        name = key.rpartition("/")[2]
+        documents = {*V2.names, *V3.names, "attributes.json"}
+        return name not in documents and not re.search(r"(^|/)\d+/\d+$", key)
+
+    def make_store(self) -> Store:
+        return N5Store(MemoryStore())
+
+
+class TestNestedStore(StoreTests):
+    def allows_key(self, key: str) -> bool:
+        return not re.search(r"(^|/)\d+/\d+$", key)
+
+    def make_store(self) -> Store:
+        return NestedStore(MemoryStore())
 
 
 class TestTempStore(InDirectory):

@@ -196,7 +196,9 @@ class TestWrittenByOthers:
 
     def test_the_compression_of_old_containers(self):
         block = struct.pack(">HHI", 0, 1, 2) + gzip.compress(b"\1\2")
-        values = dataset("uint8", [2], [2], None, {"0": block}, {"compressionType": "gzip", "other": 1})
+        values = dataset(
+            "uint8", [2], [2], None, {"0": block}, {"compressionType": "gzip", "other": 1}
+        )
         attributes = json.loads(values["a/attributes.json"])
         del attributes["compression"]
         values["a/attributes.json"] = json.dumps(attributes).encode()

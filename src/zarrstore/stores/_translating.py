@@ -27,13 +27,13 @@ class TranslatingStore(WrapperStore):
     the store below, or none.
     """
 
-    @abstractmethod
-    def _is_virtual(self, key: str) -> bool:
-        """Tell whether a key is answered by `_virtual`."""
+    def _is_virtual(self, key: str) -> bool:  # noqa: ARG002
+        """Tell whether a key is answered by `_virtual`, `_set_virtual` and `_delete_virtual`."""
+        return False
 
-    @abstractmethod
     async def _virtual(self, keys: Sequence[str]) -> list[Buffer | None]:
         """Return what some virtual keys hold, ``None`` where one is missing."""
+        raise NotImplementedError
 
     async def _virtual_versioned(self, key: str) -> tuple[Buffer, Version | None] | None:
         """Return what a virtual key holds, and its version."""
@@ -47,15 +47,15 @@ class TranslatingStore(WrapperStore):
         """
         return key
 
-    @abstractmethod
     async def _set_virtual(
         self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT] | None
     ) -> Version | None:
         """Write a virtual key."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def _delete_virtual(self, key: str) -> None:
         """Delete a virtual key."""
+        raise NotImplementedError
 
     def _cannot_hold(self, key: str) -> ZarrStoreError:
         """Make the error of a key that `_below` has no other for."""

@@ -36,20 +36,19 @@ from zarrstore.stores._n5.metadata import (
     parsed,
     with_user_attributes,
 )
-from zarrstore.stores._translating import TranslatingStore
+from zarrstore.stores._nested import NestedArray, NestedChunksStore
 from zarrstore.stores._turns import Turns
 
 __all__ = ["N5Store"]
 
 _V3 = "zarr.json"
-_CHUNK = re.compile(r"\d+(?:\.\d+)+").fullmatch
-_NUMBER = re.compile(r"\d+").fullmatch
+_CHUNK = re.compile(r"\d+(?:\.\d+)*").fullmatch
 _ATTEMPTS = 1000
 
 Members = dict[str, Any]
 
 
-class N5Store(TranslatingStore):
+class N5Store(NestedChunksStore):
     """Read and write an `N5 <https://github.com/saalfeldlab/n5>`_ container as Zarr v2.
 
     Datasets are arrays and all other nodes groups: each ``attributes.json`` appears as the
@@ -88,6 +87,8 @@ class N5Store(TranslatingStore):
     """
 
     _foreign_format = 2
+    _order = -1
+    _node_names = (ATTRIBUTES,)
 
     def __init__(self, store: Store, *, read_only: bool = False) -> None:
         super().__init__(store, read_only=read_only)
@@ -178,7 +179,7 @@ class N5Store(TranslatingStore):
         """Tell whether a node without attributes is a group, since there are nodes below it."""
         if Capability.LIST not in self._inner.capabilities:
             return False
-        if await self._dataset_above(path) is not None:
+        if await self._array_above(path) is not None:
             return False
         pending = [f"{path}/" if path else ""]
         while pending:
@@ -189,32 +190,12 @@ class N5Store(TranslatingStore):
             pending += [f"{prefix}{name}/" for name in names]
         return False
 
-    async def _dataset_above(self, path: str) -> str | None:
-        """Return the path of the dataset that a path of numbers lies in, ``None`` if in none."""
-        name = path.rpartition("/")[2]
-        while path and _NUMBER(name):
-            path = path.rpartition("/")[0]
-            if await self._dataset(path) is not None:
-                return path
-            name = path.rpartition("/")[2]
-        return None
+    async def _array_at(self, path: str) -> NestedArray | None:
+        dataset = await self._dataset(path)
+        return None if dataset is None else NestedArray(len(dataset.shape))
 
-    async def _below(self, key: str) -> str | None:
-        path, _, name = key.rpartition("/")
-        if name in (ATTRIBUTES, _V3):
-            return None
-        of_number = _NUMBER(path.rpartition("/")[2])
-        if _CHUNK(name):
-            numbers = name.split(".")
-            # of the array at the path, unless that itself lies within one
-            if of_number and await self._dataset(path) is None and await self._dataset_above(path):
-                return None
-            return join(path, "/".join(numbers[::-1]))
-        if of_number and _NUMBER(name):
-            dataset = await self._dataset(path)
-            if dataset is None or len(dataset.shape) > 1:
-                return None
-        return key
+    def _is_foreign(self, name: str) -> bool:
+        return name in (ATTRIBUTES, _V3)
 
     def _cannot_hold(self, key: str) -> UnsupportedOperationError:
         return UnsupportedOperationError(
@@ -228,7 +209,7 @@ class N5Store(TranslatingStore):
     async def _check(self, key: str, value: Any) -> None:
         """Raise for a chunk that is no block of its dataset, which would not be read again."""
         path, _, name = key.rpartition("/")
-        if not (_CHUNK(name) or _NUMBER(name)):
+        if not _CHUNK(name):
             return
         count = name.count(".") + 1
         for attempt in range(2):
@@ -313,35 +294,8 @@ class N5Store(TranslatingStore):
             await self._inner.delete(join(path, ATTRIBUTES))
 
     async def _delete_dir(self, prefix: str) -> Any:
-        path = prefix.rstrip("/")
-        if _NUMBER(path.rpartition("/")[2]) and await self._attributes(path) is None:
-            return NotImplemented  # there may be blocks below it, which are not
         self._datasets.clear()
-        await self._inner.delete_dir(prefix)
-        return None
-
-    async def _above(self, below: str, groups: set[str]) -> str:
-        """Return the key of what is no document in the store below.
-
-        ``groups`` are paths that are known to be no datasets.
-        """
-        segments = below.split("/")
-        first = len(segments)
-        while first and _NUMBER(segments[first - 1]):
-            first -= 1
-        count = len(segments) - first
-        if count < 2:
-            return below
-        for at in range(first, len(segments)):
-            path = "/".join(segments[:at])
-            if path in groups:
-                continue
-            dataset = await self._dataset(path)
-            if dataset is None:
-                groups.add(path)
-            elif max(1, len(dataset.shape)) == len(segments) - at:
-                return join(path, ".".join(segments[at:][::-1]))
-        return join("/".join(segments[:first]), ".".join(segments[first:][::-1]))
+        return await super()._delete_dir(prefix)
 
     async def _documents_at(self, path: str) -> list[str]:
         try:
@@ -351,7 +305,7 @@ class N5Store(TranslatingStore):
 
     async def _list(self, prefix: str) -> AsyncIterator[str]:
         nodes: set[str] = set()
-        groups: set[str] = set()
+        known: dict[str, NestedArray | None] = {}
         async for below in self._inner.list_prefix(prefix):
             path, _, name = below.rpartition("/")
             if name == ATTRIBUTES:
@@ -359,7 +313,7 @@ class N5Store(TranslatingStore):
                 for document in await self._documents_at(path):
                     yield join(path, document)
             elif name != _V3:
-                key = await self._above(below, groups)
+                key = await self._above(below, known)
                 if key.startswith(prefix):
                     yield key
         for path in _groups_above(nodes):
@@ -368,25 +322,15 @@ class N5Store(TranslatingStore):
 
     async def _list_dir(self, prefix: str) -> AsyncIterator[str]:
         path = prefix.rstrip("/")
-        names = [name async for name in self._inner.list_dir(prefix)]
-        is_node = ATTRIBUTES in names
-        found = await self._documents_at(path) if is_node else []
-        numbers = list(filter(_NUMBER, names))
-        if numbers and is_node and ARRAY not in found:
-            keys = [join(f"{prefix}{name}", ATTRIBUTES) for name in numbers]
-            if None not in await self._inner.get_many(keys):
-                numbers = []  # each of them is a node
-        if numbers or ARRAY in found or _NUMBER(path.rpartition("/")[2]):
-            seen: set[str] = set()
-            async for key in self._list(prefix):
-                name = key[len(prefix) :].partition("/")[0]
-                if name not in seen:
-                    seen.add(name)
-                    yield name
-            return
-        if not is_node and names and await self._is_implied(path):
-            found = [GROUP]
-        for name in found + [name for name in names if name not in (ATTRIBUTES, _V3)]:
+        below = [name async for name in self._inner.list_dir(prefix)]
+        names = await self._names(prefix, below)
+        if names is None:
+            names = [name for name in below if not self._is_foreign(name)]
+            if ATTRIBUTES in below:
+                names += await self._documents_at(path)
+            elif below and await self._is_implied(path):
+                names.append(GROUP)
+        for name in names:
             yield name
 
 
