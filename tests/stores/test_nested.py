@@ -74,15 +74,24 @@ def test_arrays_named_by_numbers_and_of_one_dimension(store):
     assert group["1"][:].tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("key", ["a/0/1", "0/0/0"])
-def test_paths_of_numbers_without_an_array(store, key):
-    with pytest.raises(UnsupportedOperationError, match="create the array first"):
-        store.sync[key] = b"1"
-    assert store.sync.get(key) is None
-    assert store.sync.is_empty()
+def test_paths_of_numbers(store):
+    """Where there is no array they are keys as any other; below one they are its chunks."""
+    store.sync["a/0/1"] = b"1"
+    assert list(store.sync) == ["a/0/1"]
+    assert store.sync["a/0/1"] == b"1"
+    assert list(store.sync.list_dir("a")) == ["0"]
+    store.sync.delete_dir("a/0")
+    group = zarrstore.open_group(store, zarr_format=2)
+    group.create_array("0", data=VALUES[0], chunks=(2, 2))
+    for key in ("0/1/1", "0/1.1.1", "0/0/1.1"):
+        with pytest.raises(UnsupportedOperationError, match="with dots"):
+            store.sync[key] = b"1"
+        assert store.sync.get(key) is None
+    assert store.sync["0/1.1"]
 
 
 def test_by_every_method(store):
+    zarrstore.create_array(store, name="a", shape=(2, 3), chunks=(1, 1), dtype="u1", zarr_format=2)
     sync, part = store.sync, RangeByteRequest(1, 3)
     version = sync.set("a/0.1", b"12345", expect=ABSENT)
     with pytest.raises(ConflictError):
@@ -93,10 +102,10 @@ def test_by_every_method(store):
     assert sync.get_many(["a/0.1", "a/0.2", ("a/0.1", part)]) == [b"12345", None, b"23"]
     sync.set_each([("a/0.2", b"2"), ("b", b"3")])
     assert sync.get_each_into(["a/0.2", "b", "c"], [bytearray(1) for _ in range(3)]) == [1, 1, None]
-    assert sorted(sync) == ["a/0.1", "a/0.2", "b"]
-    assert sync.getsize_prefix("a") == 6
+    assert sorted(sync) == [".zgroup", "a/.zarray", "a/0.1", "a/0.2", "b"]
+    assert sync.getsize_prefix("a") == 6 + sync.getsize("a/.zarray")
     sync.delete("a/0.1")
-    assert sorted(store.store.sync) == ["a/0/2", "b"]
+    assert sorted(store.store.sync) == [".zgroup", "a/.zarray", "a/0/2", "b"]
 
 
 def test_pickle(tmp_path):
@@ -104,4 +113,4 @@ def test_pickle(tmp_path):
     store.sync["a/0.1"] = b"1"
     again = pickle.loads(pickle.dumps(store))
     assert again == store
-    assert list(again.sync) == ["a/0.1"]
+    assert again.sync["a/0.1"] == b"1"

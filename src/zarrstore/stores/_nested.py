@@ -33,7 +33,7 @@ class NestedChunksStore(TranslatingStore):
     """Keep chunks in directories, one for each dimension but the last.
 
     Which numbers of a path are those of a chunk only the array above can tell, since arrays are
-    called by numbers, too. Where there is none, all are.
+    called by numbers, too. Where there is none, none are.
     """
 
     _order: ClassVar[int] = 1
@@ -62,20 +62,22 @@ class NestedChunksStore(TranslatingStore):
         path, _, name = key.rpartition("/")
         if self._is_foreign(name):
             return None
-        in_number = bool(_is_number(path.rpartition("/")[2]))
-        if not _is_chunk(name):
-            if not in_number or not _is_number(name):
-                return key
-            here = await self._array_at(path)
-            if here is None:
-                here = await self._array_above(path)
-                return None if here is None or here.is_nested else key
-            return key if here.numbers == 1 or not here.is_nested else None
-        if in_number:
-            here = await self._array_at(path)
-            if here is None and await self._array_above(path) is not None:
-                return None
-        return join(path, "/".join(name.split(".")[:: self._order]))
+        in_number = _is_number(path.rpartition("/")[2])
+        if not in_number or not (_is_chunk(name) or _is_number(name)):
+            return self._nested(path, name)
+        here = await self._array_at(path)
+        if here is not None:
+            fits = here.is_nested and here.numbers == name.count(".") + 1
+            return self._nested(path, name) if fits or not here.is_nested else None
+        above = await self._array_above(path)
+        if above is None:
+            return self._nested(path, name)
+        return None if above.is_nested or _is_chunk(name) else key
+
+    def _nested(self, path: str, name: str) -> str:
+        if _is_chunk(name):
+            name = "/".join(name.split(".")[:: self._order])
+        return join(path, name)
 
     async def _above(self, below: str, known: dict[str, NestedArray | None]) -> str:
         """Return the key of what is in the store below; ``known`` are arrays that were seen."""
@@ -85,18 +87,16 @@ class NestedChunksStore(TranslatingStore):
             first -= 1
         if len(segments) - first < 2:
             return below
-        found = first
         for at in range(first, len(segments)):
             path = "/".join(segments[:at])
             if path not in known:
                 known[path] = await self._array_at(path)
             array = known[path]
             if array is not None:
-                if not array.is_nested:
-                    return below
-                found = at if array.numbers == len(segments) - at else found
-                break
-        return join("/".join(segments[:found]), ".".join(segments[found:][:: self._order]))
+                numbers = segments[at:][:: self._order]
+                is_chunk = array.is_nested and array.numbers == len(numbers)
+                return join(path, ".".join(numbers)) if is_chunk else below
+        return below
 
     async def _delete_dir(self, prefix: str) -> Any:
         path = prefix.rstrip("/")
@@ -124,7 +124,7 @@ class NestedChunksStore(TranslatingStore):
         numbers = list(filter(_is_number, names))
         if not numbers and not _is_number(path.rpartition("/")[2]):
             return None
-        if not path or await self._are_nodes([path]):
+        if not path or not set(self._node_names).isdisjoint(names):
             is_group = await self._array_at(path) is None
             if is_group and numbers and await self._are_nodes([join(path, n) for n in numbers]):
                 return None

@@ -68,7 +68,8 @@ class N5Store(NestedChunksStore):
         0, filters, or ``order="F"``.
     UnsupportedOperationError
         For a key that is neither of Zarr v2 nor can be kept beside it: ``zarr.json``,
-        ``attributes.json``, and paths of numbers such as ``a/0/1``, which are those of blocks.
+        ``attributes.json``, and paths of numbers such as ``a/0/1`` below a dataset ``a``, where
+        its blocks lie.
 
     Notes
     -----
@@ -201,7 +202,7 @@ class N5Store(NestedChunksStore):
         return UnsupportedOperationError(
             f"the N5 container {self.url} cannot hold the key {key!r}: it has the documents of "
             "Zarr v2 (.zarray, .zgroup, .zattrs), chunks such as '0.1', and other keys that are "
-            "no paths of numbers; create arrays with zarr_format=2",
+            "not where blocks lie; create arrays with zarr_format=2",
             store=self.url,
             key=key,
         )

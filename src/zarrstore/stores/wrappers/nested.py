@@ -31,17 +31,21 @@ class NestedStore(NestedChunksStore):
     Raises
     ------
     UnsupportedOperationError
-        For a path of several numbers, such as ``a/0/1``, that is written where there is no array
-        with that separator: it would be found as ``a/0.1``.
+        For a path of numbers, such as ``a/0/1``, that is written below an array whose chunk
+        ``a/0.1`` lies there.
+
+    Notes
+    -----
+    A chunk is listed under its own key as soon as the ``.zarray`` of its array is there.
 
     Examples
     --------
-    >>> from zarrstore.stores.memory import MemoryStore
+    >>> import zarrstore
     >>> data = {}
-    >>> store = NestedStore(MemoryStore(data))
-    >>> store.sync["a/0.1.2"] = b"..."
-    >>> list(data), list(store.sync)
-    (['a/0/1/2'], ['a/0.1.2'])
+    >>> store = NestedStore(zarrstore.MemoryStore(data))
+    >>> _ = zarrstore.create_array(store, data=[[1]], zarr_format=2)
+    >>> sorted(data), sorted(store.sync)
+    (['.zarray', '0/0'], ['.zarray', '0.0'])
     """
 
     _node_names = (_ARRAY, _GROUP)
@@ -54,8 +58,8 @@ class NestedStore(NestedChunksStore):
 
     def _cannot_hold(self, key: str) -> UnsupportedOperationError:
         return UnsupportedOperationError(
-            f"{self.url} has chunks in nested directories, and so cannot hold the key {key!r}, "
-            "which would be found with dots: create the array first",
+            f"{self.url} has chunks in nested directories, and so cannot hold the key {key!r} "
+            "below an array whose chunk lies there; write the chunk with dots",
             store=self.url,
             key=key,
         )
