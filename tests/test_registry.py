@@ -319,7 +319,7 @@ def test_other_packages_add_schemes_and_adapters(
     open_store("memory://adapters").sync["a/b"] = b"1"
     assert open_store("memory://adapters|folder:a").sync["b"] == b"1"
     assert "shout" in known_schemes()
-    assert known_adapters() == ["folder", "zip"]
+    assert known_adapters() == ["folder", "n5", "zip"]
 
 
 def test_a_scheme_that_two_packages_register_is_an_error(

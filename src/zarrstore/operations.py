@@ -172,6 +172,9 @@ class Operations(ABC):
     _foreign_format: Literal[2] | None = None
     """The version of Zarr as which a store shows data of another format; ``None`` for others."""
 
+    _documents_first = False
+    """Whether the document of an array has to be there before its chunks are written."""
+
     _read_only = False
     _closed = False
     _view_of: Operations | None = None

@@ -401,7 +401,7 @@ class TestCreating:
 
 class TestKeys:
     @pytest.mark.parametrize(
-        "key", ["zarr.json", "a/attributes.json", "0/1/1", "0/1.1.1", "0/1/1.1", "0/0/5"]
+        "key", ["zarr.json", "a/attributes.json", "0/1/1", "0/1.1.1", "0/1/1.1", "0/0/5", "b/0.1"]
     )
     def test_that_it_cannot_hold(self, key):
         data = {}

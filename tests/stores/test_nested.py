@@ -88,6 +88,15 @@ def test_paths_of_numbers(store):
             store.sync[key] = b"1"
         assert store.sync.get(key) is None
     assert store.sync["0/1.1"]
+    with pytest.raises(UnsupportedOperationError, match="create the array first"):
+        store.sync["b/0.1"] = b"1"
+
+
+def test_a_copy_writes_documents_first(store):
+    source = MemoryStore()
+    zarrstore.create_array(source, data=VALUES, chunks=(1, 2, 2), zarr_format=2)
+    zarrstore.copy(source, store)
+    assert dict(store.sync) == dict(source.sync)
 
 
 def test_by_every_method(store):
@@ -110,7 +119,7 @@ def test_by_every_method(store):
 
 def test_pickle(tmp_path):
     store = NestedStore(LocalStore(tmp_path))
-    store.sync["a/0.1"] = b"1"
+    zarrstore.create_array(store, name="a", data=[[0, 1]], chunks=(1, 1), zarr_format=2)
     again = pickle.loads(pickle.dumps(store))
     assert again == store
-    assert again.sync["a/0.1"] == b"1"
+    assert again.sync["a/0.1"] == store.sync["a/0.1"]

@@ -94,14 +94,23 @@ async def copy_node(
     for job in jobs:
         counter.total += await job.plan()
     await new.clear()
+    if dest._documents_first:
+        await _write_documents(new, dest, copies)
     for job in jobs:
         await job.run(verify, counter)
+    if not dest._documents_first:
+        await _write_documents(new, dest, copies)
+    return copies[""]
+
+
+async def _write_documents(
+    new: NewNode, store: Store, copies: Mapping[str, ArrayCore | GroupCore]
+) -> None:
     # those above come after those below: what is not complete is not found
     for path in sorted(copies, key=lambda path: path.count("/"), reverse=True):
         if path:
-            await write_document(dest, copies[path].path, copies[path].document)
+            await write_document(store, copies[path].path, copies[path].document)
     await new.write(copies[""].document, attributes_first=True)
-    return copies[""]
 
 
 async def _all_nodes(node: ArrayCore | GroupCore) -> dict[str, ArrayCore | GroupCore]:

@@ -33,9 +33,10 @@ class NestedChunksStore(TranslatingStore):
     """Keep chunks in directories, one for each dimension but the last.
 
     Which numbers of a path are those of a chunk only the array above can tell, since arrays are
-    called by numbers, too. Where there is none, none are.
+    called by numbers, too. Where there is none, none are, and no chunk can be written.
     """
 
+    _documents_first = True
     _order: ClassVar[int] = 1
     """-1 if the numbers are in reverse order below."""
     _node_names: ClassVar[Sequence[str]]
@@ -73,6 +74,11 @@ class NestedChunksStore(TranslatingStore):
         if above is None:
             return self._nested(path, name)
         return None if above.is_nested or _is_chunk(name) else key
+
+    async def _check(self, key: str, value: Any) -> None:  # noqa: ARG002
+        path, _, name = key.rpartition("/")
+        if _is_chunk(name) and await self._array_at(path) is None:
+            raise self._cannot_hold(key)
 
     def _nested(self, path: str, name: str) -> str:
         if _is_chunk(name):

@@ -36,6 +36,7 @@ class WrapperStore(Store):
         self._capabilities = store.capabilities
         self._home = store._home
         self._foreign_format = self._foreign_format or store._foreign_format
+        self._documents_first = self._documents_first or store._documents_first
 
     @property
     def store(self) -> Store:

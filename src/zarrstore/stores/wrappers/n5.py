@@ -68,8 +68,8 @@ class N5Store(NestedChunksStore):
         0, filters, or ``order="F"``.
     UnsupportedOperationError
         For a key that is neither of Zarr v2 nor can be kept beside it: ``zarr.json``,
-        ``attributes.json``, and paths of numbers such as ``a/0/1`` below a dataset ``a``, where
-        its blocks lie.
+        ``attributes.json``, paths of numbers such as ``a/0/1`` below a dataset ``a``, where its
+        blocks lie, and chunks such as ``b/0.1`` where there is no dataset ``b``.
 
     Notes
     -----
@@ -201,14 +201,15 @@ class N5Store(NestedChunksStore):
     def _cannot_hold(self, key: str) -> UnsupportedOperationError:
         return UnsupportedOperationError(
             f"the N5 container {self.url} cannot hold the key {key!r}: it has the documents of "
-            "Zarr v2 (.zarray, .zgroup, .zattrs), chunks such as '0.1', and other keys that are "
-            "not where blocks lie; create arrays with zarr_format=2",
+            "Zarr v2 (.zarray, .zgroup, .zattrs), chunks such as '0.1' of arrays that are there, "
+            "and keys that are not where blocks lie; create an array first, with zarr_format=2",
             store=self.url,
             key=key,
         )
 
     async def _check(self, key: str, value: Any) -> None:
         """Raise for a chunk that is no block of its dataset, which would not be read again."""
+        await super()._check(key, value)
         path, _, name = key.rpartition("/")
         if not _CHUNK(name):
             return

@@ -32,11 +32,7 @@ class NestedStore(NestedChunksStore):
     ------
     UnsupportedOperationError
         For a path of numbers, such as ``a/0/1``, that is written below an array whose chunk
-        ``a/0.1`` lies there.
-
-    Notes
-    -----
-    A chunk is listed under its own key as soon as the ``.zarray`` of its array is there.
+        ``a/0.1`` lies there, and for a chunk where there is no array.
 
     Examples
     --------
@@ -58,8 +54,9 @@ class NestedStore(NestedChunksStore):
 
     def _cannot_hold(self, key: str) -> UnsupportedOperationError:
         return UnsupportedOperationError(
-            f"{self.url} has chunks in nested directories, and so cannot hold the key {key!r} "
-            "below an array whose chunk lies there; write the chunk with dots",
+            f"{self.url} has chunks in nested directories, and so cannot hold the key {key!r}: "
+            "below an array it is a chunk, which is written with dots; where there is none, create "
+            "the array first",
             store=self.url,
             key=key,
         )
