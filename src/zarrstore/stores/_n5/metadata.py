@@ -284,6 +284,11 @@ def _compressor(attributes: Mapping[str, Any]) -> Members | None:
         return {"id": kind, "level": given.get("level", -1)}
     if kind == "bzip2":
         return {"id": "bz2", "level": given.get("blockSize", 9)}
+    if kind == "lz4" and "blockSize" in given:
+        raise MetadataError(
+            "compression: lz4 with a blockSize is in the framing of lz4-java, which is not known "
+            "here"
+        )
     if kind == "xz":
         preset = given.get("preset", 6)
         return {"id": "lzma", "format": _XZ, "check": -1, "preset": preset, "filters": None}

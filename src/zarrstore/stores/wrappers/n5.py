@@ -192,7 +192,10 @@ class N5Store(NestedChunksStore):
         return False
 
     async def _array_at(self, path: str) -> NestedArray | None:
-        dataset = await self._dataset(path)
+        try:
+            dataset = await self._dataset(path)
+        except MetadataError:  # to read the document says what is wrong
+            return None
         return None if dataset is None else NestedArray(len(dataset.shape))
 
     def _is_foreign(self, name: str) -> bool:
