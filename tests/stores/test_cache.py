@@ -212,6 +212,14 @@ def test_max_age():
     assert [each() for each in read] == [b"new", b"1", ["a", "b"]]
 
 
+def test_no_age_at_all():
+    inner = MemoryStore({"a": b"old"})
+    cached = CacheStore(inner, max_age=0)
+    assert cached.sync["a"] == b"old"
+    inner.sync["a"] = b"new"
+    assert cached.sync["a"] == b"new"
+
+
 def test_what_others_write_is_seen_after_invalidate():
     inner = MemoryStore(dict(VALUES))
     cached = CacheStore(inner)

@@ -29,6 +29,7 @@ from zarrstore.errors import (
 )
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.memory import MemoryStore
+from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.n5 import N5Store
 from zarrstore.stores.wrappers.prefix import PrefixStore
 
@@ -42,10 +43,12 @@ def written_by_zarr_2() -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["memory", "local", "loop"])
 def container(request, tmp_path):
     """What zarr-python 2 wrote, below an `N5Store`."""
-    inner = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "x")
+    inner = LocalStore(tmp_path / "x") if request.param == "local" else MemoryStore()
+    if request.param == "loop":
+        inner = LatencyStore(inner, 0.0, 0.0)
     inner.sync.set_many(written_by_zarr_2())
     return N5Store(inner)
 
@@ -513,6 +516,12 @@ class TestKeys:
             sync["g/.zattrs"] = b"5"
         with pytest.raises(MetadataError):
             sync["g/.zgroup"] = b"{"
+
+    def test_documents_and_chunks_at_once(self, container):
+        copy = N5Store(MemoryStore())
+        copy.sync.set_many(dict(container.sync))
+        assert sorted(copy.sync) == sorted(container.sync)
+        assert (zarrstore.open_array(copy, path="pyramid/1")[:] == LEVELS * 2).all()
 
     def test_a_dataset_does_not_become_a_group(self, container):
         with pytest.raises(MetadataError, match="delete it first"):

@@ -165,7 +165,7 @@ class Cached:
         found = entries.get((key, what))
         if found is None:
             return MISS
-        if self._max_age is not None and time.monotonic() > found[2]:
+        if self._max_age is not None and time.monotonic() >= found[2]:
             self._drop(key, what)
             return MISS
         entries.move_to_end((key, what))

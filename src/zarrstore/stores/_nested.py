@@ -12,8 +12,8 @@ from zarrstore.stores._translating import TranslatingStore
 
 __all__ = ["NestedArray", "NestedChunksStore"]
 
-_is_chunk = re.compile(r"\d+(?:\.\d+)+").fullmatch
-_is_number = re.compile(r"\d+").fullmatch
+_is_chunk = re.compile(r"[0-9]+(?:\.[0-9]+)+").fullmatch
+_is_number = re.compile(r"[0-9]+").fullmatch
 
 
 class NestedArray(NamedTuple):

@@ -208,15 +208,11 @@ class TranslatingStore(WrapperStore):
         return below
 
     async def _set_many(self, items: Sequence[tuple[str, Any]]) -> None:
-        placed = [
-            (await self._place(key, value), value)
-            for key, value in items
-            if not self._is_virtual(key)
-        ]
         for key, value in items:
             if self._is_virtual(key):
                 await self._set_virtual(key, value, None)
-        await self._inner.set_many(placed)
+        data = [(key, value) for key, value in items if not self._is_virtual(key)]
+        await self._inner.set_many([(await self._place(*item), item[1]) for item in data])
 
     async def _set_each(self, items: Iterable[tuple[str, Any]]) -> None:
         # what makes the items may use one buffer for all: each is written before the next

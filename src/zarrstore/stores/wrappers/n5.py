@@ -42,7 +42,7 @@ from zarrstore.stores._turns import Turns
 __all__ = ["N5Store"]
 
 _V3 = "zarr.json"
-_CHUNK = re.compile(r"\d+(?:\.\d+)*").fullmatch
+_CHUNK = re.compile(r"[0-9]+(?:\.[0-9]+)*").fullmatch
 _ATTEMPTS = 1000
 
 Members = dict[str, Any]
