@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import pickle
 import subprocess
 import sys
@@ -504,17 +503,22 @@ class TestInAnotherStore:
         assert Capability.SHARED not in CacheStore(local, cache=MemoryStore()).capabilities
 
 
+FORK = """
+import os, sys, zarrstore
+inner = zarrstore.LocalStore(sys.argv[1])
+inner.sync["a"] = b"old"
+cached = zarrstore.CacheStore(inner)
+assert cached.sync["a"] == b"old"
+inner.sync["a"] = b"new"
+if os.fork() == 0:
+    os._exit(not (cached.sync["a"] == b"new" and cached.statistics.misses == 1))
+assert os.wait()[1] == 0
+assert cached.sync["a"] == b"old"
+"""
+
+
 def test_a_forked_child_begins_with_an_empty_cache(tmp_path):
-    inner = LocalStore(tmp_path)
-    inner.sync["a"] = b"old"
-    cached = CacheStore(inner)
-    assert cached.sync["a"] == b"old"
-    inner.sync["a"] = b"new"
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0 if cached.sync["a"] == b"new" and cached.statistics.misses == 1 else 1)
-    assert os.waitpid(pid, 0)[1] == 0
-    assert cached.sync["a"] == b"old"
+    subprocess.run([sys.executable, "-c", FORK, str(tmp_path)], check=True, timeout=60)
 
 
 def test_views_share_the_cache():
