@@ -137,13 +137,13 @@ def test_pipelines_with_a_zip_in_another_store(tmp_path: Path) -> None:
     ("url", "says"),
     [
         ("nothing://x", "unknown scheme 'nothing'.*known are .*file.*memory.*s3"),
-        ("x|nothing:", r"unknown adapter 'nothing:'.*known are zip"),
+        ("x|nothing:", r"unknown adapter 'nothing:'.*known are n5, zip"),
         ("x|y", "unknown adapter 'y'"),
         ("s3:/bucket/x", r"did you mean 's3://bucket/x'"),
         ("", "empty path"),
-        ("data.n5", "N5"),
         ("memory://a/|zip:", "does not name a file"),
         ("|zip:", "nothing before"),
+        ("|n5:", "nothing before"),
         ("x||zip:", "nothing before"),
         ("file:/a", "did you mean 'file:///a'"),
         ("file:a", "did you mean 'file://a'"),
@@ -319,7 +319,7 @@ def test_other_packages_add_schemes_and_adapters(
     open_store("memory://adapters").sync["a/b"] = b"1"
     assert open_store("memory://adapters|folder:a").sync["b"] == b"1"
     assert "shout" in known_schemes()
-    assert known_adapters() == ["folder", "zip"]
+    assert known_adapters() == ["folder", "n5", "zip"]
 
 
 def test_a_scheme_that_two_packages_register_is_an_error(

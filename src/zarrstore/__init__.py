@@ -80,7 +80,7 @@ _HOMES = {
     "zarrstore.runtime": ("limits",),
     "zarrstore.stores.dbm": ("DBMStore",),
     "zarrstore.stores.lmdb": ("LMDBStore",),
-    "zarrstore.stores.local": ("LocalStore",),
+    "zarrstore.stores.local": ("LocalStore", "TempStore"),
     "zarrstore.stores.mapping": ("MappingStore",),
     "zarrstore.stores.memory": ("MemoryStore",),
     "zarrstore.stores.mongodb": ("MongoDBStore",),
@@ -89,8 +89,12 @@ _HOMES = {
     "zarrstore.stores.remote": ("RemoteStore",),
     "zarrstore.stores.sqlite": ("SQLiteStore",),
     "zarrstore.stores.wrappers.base": ("WrapperStore",),
+    "zarrstore.stores.wrappers.cache": ("CacheStore",),
+    "zarrstore.stores.wrappers.consolidated": ("ConsolidatedStore",),
     "zarrstore.stores.wrappers.latency": ("LatencyStore",),
     "zarrstore.stores.wrappers.logging": ("LoggingStore",),
+    "zarrstore.stores.wrappers.n5": ("N5Store",),
+    "zarrstore.stores.wrappers.nested": ("NestedStore",),
     "zarrstore.stores.wrappers.prefix": ("PrefixStore",),
     "zarrstore.stores.zip": ("ZipStore",),
     "zarrstore.sync": ("SyncStore",),
@@ -176,6 +180,7 @@ if TYPE_CHECKING:
     from zarrstore.stores.dbm import DBMStore as DBMStore
     from zarrstore.stores.lmdb import LMDBStore as LMDBStore
     from zarrstore.stores.local import LocalStore as LocalStore
+    from zarrstore.stores.local import TempStore as TempStore
     from zarrstore.stores.mapping import MappingStore as MappingStore
     from zarrstore.stores.memory import MemoryStore as MemoryStore
     from zarrstore.stores.mongodb import MongoDBStore as MongoDBStore
@@ -184,8 +189,12 @@ if TYPE_CHECKING:
     from zarrstore.stores.remote import RemoteStore as RemoteStore
     from zarrstore.stores.sqlite import SQLiteStore as SQLiteStore
     from zarrstore.stores.wrappers.base import WrapperStore as WrapperStore
+    from zarrstore.stores.wrappers.cache import CacheStore as CacheStore
+    from zarrstore.stores.wrappers.consolidated import ConsolidatedStore as ConsolidatedStore
     from zarrstore.stores.wrappers.latency import LatencyStore as LatencyStore
     from zarrstore.stores.wrappers.logging import LoggingStore as LoggingStore
+    from zarrstore.stores.wrappers.n5 import N5Store as N5Store
+    from zarrstore.stores.wrappers.nested import NestedStore as NestedStore
     from zarrstore.stores.wrappers.prefix import PrefixStore as PrefixStore
     from zarrstore.stores.zip import ZipStore as ZipStore
     from zarrstore.sync import SyncStore as SyncStore

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, Flag, auto
 from types import CoroutineType
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, Final, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ReadOnlyError, UnsupportedOperationError
@@ -172,6 +172,11 @@ class Operations(ABC):
     _delete_tells = False
     """Whether ``_delete`` is a plain function that returns if there was such a key, so that a
     mapping need not ask before."""
+    _foreign_format: Literal[2] | None = None
+    """The version of Zarr as which a store shows data of another format; ``None`` for others."""
+
+    _documents_first = False
+    """Whether the document of an array has to be there before its chunks are written."""
 
     _read_only = False
     _closed = False
@@ -246,6 +251,10 @@ class Operations(ABC):
                 store=self.url,
                 key=key,
             )
+
+    def _read_back(self, key: str, value: Buffer) -> Buffer:  # noqa: ARG002
+        """Return what a value that is written to a key is read as: of a foreign format, another."""
+        return value
 
     def _value(self, value: Any) -> Buffer:
         """Return a value as bytes (or a flat view of them), or raise `TypeError`."""

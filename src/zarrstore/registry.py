@@ -120,11 +120,6 @@ def _open_path(path: str, request: OpenRequest) -> Store:
         raise StoreURLError(f"{path!r} is no path: it has a NUL character")
     path = os.path.expanduser(path)
     named = path.rstrip("/")
-    if named.lower().endswith(".n5"):
-        raise StoreURLError(
-            f"{path!r} is an N5 container by its name, which is not supported; "
-            "give LocalStore(path) for a Zarr directory of that name"
-        )
     kind = _kind_of(named or path)
     if kind != stat.S_IFDIR:
         if named.lower().endswith(".zip") or (
@@ -146,7 +141,7 @@ def _open_path(path: str, request: OpenRequest) -> Store:
     durable = bool(request.storage_options.get("durable", False))
     _no_options(request, "a local directory", "durable")
     store: Store = _load("local", "LocalStore")(path, read_only=request.read_only, durable=durable)
-    return store
+    return _load("wrappers.n5", "N5Store")(store) if named.lower().endswith(".n5") else store
 
 
 def _kind_of(path: str) -> int | None:
@@ -237,6 +232,13 @@ def _local_path(url: str) -> str | None:
     return os.path.expanduser(_without_localhost(url[scheme.end() :]))
 
 
+def _open_n5_adapter(request: OpenRequest) -> Store:
+    if request.below is None or not request.below.url:
+        raise StoreURLError(f"{redact('|' + request.url)!r} has nothing before the '|'")
+    store, n5 = request.below.open(), _load("wrappers.n5", "N5Store")
+    return _below(store if isinstance(store, n5) else n5(store), request.rest)
+
+
 def _below(store: Store, path: str) -> Store:
     path = path.strip("/")
     if not path:
@@ -272,7 +274,7 @@ _SCHEMES: dict[str, Handler] = {
     "rediss": _open_by_class("redis", "RedisStore"),
     "sqlite": _open_by_class("sqlite", "SQLiteStore"),
 }
-_ADAPTERS: dict[str, Handler] = {"zip": _open_zip_adapter}
+_ADAPTERS: dict[str, Handler] = {"n5": _open_n5_adapter, "zip": _open_zip_adapter}
 
 
 def _plugins(group: str) -> dict[str, Any]:

@@ -17,13 +17,14 @@ from zarrstore.abc import BlockingStore, Store
 from zarrstore.runtime import ForkSafeLock, PerProcess
 from zarrstore.stores.dbm import DBMStore
 from zarrstore.stores.lmdb import LMDBStore
-from zarrstore.stores.local import LocalStore
+from zarrstore.stores.local import LocalStore, TempStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
 from zarrstore.stores.mongodb import MongoDBStore
 from zarrstore.stores.redis import RedisStore
 from zarrstore.stores.remote import RemoteStore
 from zarrstore.stores.sqlite import SQLiteStore
+from zarrstore.stores.wrappers.cache import CacheStore
 from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.logging import LoggingStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
@@ -108,10 +109,12 @@ MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {
     "prefix of local": lambda folder, _: PrefixStore(LocalStore(folder), "a"),
     "logging": lambda folder, _: LoggingStore(LocalStore(folder)),
     "latency": lambda _, __: LatencyStore(MemoryStore(), get_latency=0.001),
+    "cache": lambda folder, _: CacheStore(LocalStore(folder)),
+    "temporary": lambda folder, _: TempStore(dir=folder),
 }
 """Makers by name, called with an empty directory and the ``request`` of pytest."""
 
-DIRECTORIES = {"local", "fsspec local", "prefix of local", "logging"}
+DIRECTORIES = {"local", "fsspec local", "prefix of local", "logging", "cache", "temporary"}
 """Those in which a key cannot be a prefix as well."""
 
 

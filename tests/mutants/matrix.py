@@ -27,6 +27,7 @@ from zarrstore.stores.memory import MemoryStore
 from zarrstore.stores.object import ObjectStore
 from zarrstore.stores.remote import RemoteStore
 from zarrstore.stores.sqlite import SQLiteStore
+from zarrstore.stores.wrappers.cache import CacheStore
 from zarrstore.stores.zip import ZipStore
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance-matrix.md"
@@ -61,6 +62,7 @@ OURS: dict[str, Callable[[], Store]] = {
     "RemoteStore, fsspec local": lambda: RemoteStore(LocalFileSystem(), _directory()),
     "ObjectStore, obstore memory": lambda: ObjectStore(obstore.store.MemoryStore()),
     "ObjectStore, obstore local": lambda: ObjectStore(obstore.store.LocalStore(_directory())),
+    "CacheStore, local": lambda: CacheStore(LocalStore(_directory())),
 }
 ZARR: dict[str, Callable[[], Store]] = {
     "MemoryStore": lambda: from_zarr(zarr.storage.MemoryStore()),
