@@ -1,0 +1,169 @@
+"""Stores in directories: `DirectoryStore` and `NestedDirectoryStore`."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any, ClassVar
+
+from zarrstore.errors import BackendError, InvalidKeyError, KeyNotFoundError
+from zarrstore.keys import join
+from zarrstore.stores._files import raise_backend_error
+from zarrstore.stores.local import LocalStore
+from zarrstore.v2.keys import ARRAY_KEY, LowerKeys
+from zarrstore.v2.store import DimensionSeparator, V2Store, checked_move, normalize_path
+
+__all__ = ["DirectoryStore", "NestedDirectoryStore"]
+
+
+class DirectoryStore(V2Store):
+    """A store in a directory, one file a key.
+
+    Parameters
+    ----------
+    path : path-like
+        The directory; made absolute now, created by the first write.
+    normalize_keys : bool, default False
+        Whether keys are made lower case, so that ``"FOO"`` and ``"foo"`` are one.
+    dimension_separator : {".", "/"}, optional
+
+    Raises
+    ------
+    FileExistsError
+        If there is a file at the path.
+
+    Notes
+    -----
+    A write replaces the file as a whole. Safe to use in several threads and processes, and after
+    ``close()``. A key cannot be a prefix of another: a value takes the place of the directory of
+    its name.
+
+    Examples
+    --------
+    >>> store = DirectoryStore("data.zarr")
+    >>> store["a/b"] = b"hello"
+    >>> import os
+    >>> os.listdir("data.zarr/a"), store.getsize("a/b")
+    (['b'], 5)
+    """
+
+    _closes: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        normalize_keys: bool = False,
+        dimension_separator: DimensionSeparator | None = None,
+    ) -> None:
+        local = LocalStore(path)
+        self.path = str(local.root)
+        self.normalize_keys = normalize_keys
+        if os.path.lexists(self.path) and not os.path.isdir(self.path):
+            raise FileExistsError(errno.EEXIST, "there is a file, and no directory", self.path)
+        super().__init__(
+            LowerKeys(local) if normalize_keys else local,
+            dimension_separator=dimension_separator,
+        )
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        try:
+            super().__setitem__(key, value)
+        except BackendError as error:
+            if error.errno == errno.EISDIR:
+                self.delete_dir(key)
+                super().__setitem__(key, value)
+            elif error.errno == errno.ENOTDIR:
+                raise KeyNotFoundError(str(error), store=self.url, key=key) from error
+            else:
+                raise
+
+    def __delitem__(self, key: str) -> None:
+        """Delete a key, or all that is below a path."""
+        if key not in self and not self.is_empty(key):
+            self.delete_dir(key)
+        else:
+            super().__delitem__(key)
+
+    def dir_path(self, path: str | None = None) -> str:
+        """Return where the directory of a path is."""
+        return os.path.join(self.path, *normalize_path(path).split("/")).rstrip(os.sep)
+
+    def listdir(self, path: str | None = None) -> list[str]:
+        """Return the names one level below a path, sorted; none if there is nothing there.
+
+        Of an array whose chunks lie in directories, ``dimension_separator="/"``, the keys of
+        the chunks (``"0/0"``) stand in the place of those directories.
+        """
+        names = super().listdir(path)
+        if self._dimension_separator != "/" or ARRAY_KEY not in names:
+            return names
+        start = join(normalize_path(path), "")
+        found: list[str] = []
+        for name in names:
+            below = [key[len(start) :] for key in self.list_prefix(start + name)]
+            found += below if name.isdecimal() and below else [name]
+        return sorted(found)
+
+    def rename(self, src_path: str, dst_path: str) -> None:
+        """Move a directory or file at once, however much is in it.
+
+        Raises
+        ------
+        InvalidKeyError
+            If a path is not legal, or the root, or the new one is below the old one; or if a
+            symbolic link below the root is on the way.
+        BackendError
+            If there is nothing to move, or something at the new path.
+        """
+        source, target = checked_move(src_path, dst_path)
+        if self.normalize_keys:
+            source, target = source.lower(), target.lower()
+        for path in (source, target):
+            above = os.path.dirname(self.dir_path(path))
+            root = os.path.realpath(self.path)
+            if os.path.realpath(above) != os.path.normpath(os.path.join(root, path, "..")):
+                raise InvalidKeyError(
+                    f"a symbolic link is on the way to {path!r} in {self.url}",
+                    store=self.url,
+                    key=path,
+                )
+        try:
+            os.renames(self.dir_path(source), self.dir_path(target))
+        except OSError as error:
+            raise_backend_error(error, "rename", self.url, source)
+
+
+class NestedDirectoryStore(DirectoryStore):
+    """A store in a directory, with the chunks of an array in directories for each dimension.
+
+    Parameters
+    ----------
+    path : path-like
+    normalize_keys : bool, default False
+        As in `DirectoryStore`.
+    dimension_separator : {"/"}
+
+    Raises
+    ------
+    ValueError
+        If ``dimension_separator`` is another.
+
+    Examples
+    --------
+    >>> store = NestedDirectoryStore("nested.zarr")
+    >>> from zarrstore.v2 import init_array
+    >>> init_array(store, shape=(2, 2), chunks=(1, 1))
+    >>> store["0/1"] = b"chunk"
+    >>> store.listdir()
+    ['.zarray', '0/1']
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        normalize_keys: bool = False,
+        dimension_separator: DimensionSeparator | None = "/",
+    ) -> None:
+        if dimension_separator not in (None, "/"):
+            raise ValueError("NestedDirectoryStore has dimension_separator '/', and no other")
+        super().__init__(path, normalize_keys, "/")
