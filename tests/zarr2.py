@@ -75,23 +75,21 @@ def _started(*arguments: str, cwd: Path, **variables: str) -> subprocess.Complet
     return subprocess.run(
         [python, "-W", "ignore::FutureWarning", *arguments],
         cwd=cwd,
-        env={**clean, "PYTHONPATH": str(ROOT / "src"), **variables},
+        env={**clean, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", **variables},
         capture_output=True,
         text=True,
         timeout=600,
     )
 
 
-def run(code: str, *arguments: Any, cwd: Path) -> Any:
-    """Run code where zarr 2 is, and return what it leaves in ``result``, by way of JSON.
-
-    The arguments, which JSON can hold, are in ``arguments``.
-    """
+def run(file: Path, function: str, *arguments: Any, cwd: Path) -> Any:
+    """Call a function of a file where zarr 2 is; arguments and result are what JSON can hold."""
     script = (
-        "import json, sys; arguments = json.loads(sys.argv[1]); result = None\n"
-        f"{code}\nprint('\\n' + json.dumps(result))"
+        "import json, runpy, sys; file, function, arguments = sys.argv[1:]; "
+        "result = runpy.run_path(file)[function](*json.loads(arguments)); "
+        "print('\\n' + json.dumps(result))"
     )
-    done = _started("-c", script, json.dumps(arguments), cwd=cwd)
+    done = _started("-c", script, str(file), function, json.dumps(arguments), cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.rstrip().rpartition("\n")[2])
 
@@ -105,7 +103,16 @@ def judge(file: Path, folder: Path, **variables: str) -> dict[str, dict[str, int
         By class, how many of its items passed, failed and were skipped.
     """
     report = folder / "report.xml"
-    options = ["-c", os.devnull, "--rootdir", str(folder), "--noconftest", "-p", "no:cacheprovider", "-q"]
+    options = [
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(folder),
+        "--noconftest",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+    ]
     done = _started(
         "-m", "pytest", *options, "--import-mode=importlib", f"--junitxml={report}", str(file),
         cwd=folder, **variables,

@@ -67,3 +67,13 @@ class TestFSStoreInMemory(StoreTests):
 class TestZipStore(StoreTests):
     def create_store(self, **kwargs: Any) -> Any:
         return v2.ZipStore(new(".zip"), mode="w", **kwargs)
+
+
+class TestSQLiteStore(StoreTests):
+    def create_store(self, **kwargs: Any) -> Any:
+        return v2.SQLiteStore(new(".db"), **kwargs)
+
+
+class TestSQLiteStoreInMemory(StoreTests):
+    def create_store(self, **kwargs: Any) -> Any:
+        return v2.SQLiteStore(":memory:", **kwargs)

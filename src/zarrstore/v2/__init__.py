@@ -18,6 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "databases": ("SQLiteStore",),
     "directory": ("DirectoryStore", "NestedDirectoryStore"),
     "filesystems": ("FSStore",),
     "functions": (
@@ -55,6 +56,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from zarrstore.v2.databases import SQLiteStore as SQLiteStore
     from zarrstore.v2.directory import DirectoryStore as DirectoryStore
     from zarrstore.v2.directory import NestedDirectoryStore as NestedDirectoryStore
     from zarrstore.v2.filesystems import FSStore as FSStore

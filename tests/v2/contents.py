@@ -1,0 +1,49 @@
+"""Arrays that are written by zarr 2 and here, and read by the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numcodecs
+import numpy as np
+
+__all__ = ["Cases", "expected", "shown", "values"]
+
+Cases = dict[str, tuple[str, dict[str, Any], bool]]
+"""By name: a class, its arguments, whether it holds numbers only."""
+
+
+def values(plain: bool) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Return arrays and the options they are stored with, by path."""
+    grid = np.arange(35).reshape(7, 5)
+    found: dict[str, tuple[Any, dict[str, Any]]] = {
+        "numbers": (grid.astype("<i4"), {"chunks": (4, 3)}),
+        "deep/er/bytes": (grid.astype("u1"), {"chunks": (7, 2), "compressor": numcodecs.GZip(1)}),
+        "cube": (np.arange(60.0).reshape(3, 4, 5), {"chunks": (2, 2, 2), "compressor": None}),
+    }
+    if plain:
+        return found
+    return found | {
+        "fortran": (grid.astype(">f8"), {"chunks": (4, 3), "order": "F", "compressor": None}),
+        "slashes": (grid.astype("<f4"), {"chunks": (3, 2), "dimension_separator": "/"}),
+        "times": (grid[0].astype("M8[s]"), {"chunks": 2, "compressor": None}),
+        "flags": (grid[1] % 2 == 0, {"chunks": 3, "filters": [numcodecs.PackBits()]}),
+        "scalar": (np.array(7, "<i8"), {}),
+        "words": (np.array(["ä", "bc", ""]), {"chunks": 2}),
+        "texts": (
+            np.array(["Ada", "", "Grace"], object),
+            {"chunks": 2, "object_codec": numcodecs.VLenUTF8()},
+        ),
+    }
+
+
+def shown(array: Any) -> str:
+    """Return what there is in an array, in words that are the same on both sides."""
+    data = array[...]
+    kind = "text" if array.dtype.kind in "OT" else array.dtype.newbyteorder("<").str
+    return repr((array.shape, kind, data.tolist()))
+
+
+def expected(plain: bool) -> dict[str, str]:
+    """Return what is read if everything is right."""
+    return {path: shown(data) for path, (data, _) in values(plain).items()}

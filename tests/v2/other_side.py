@@ -1,0 +1,102 @@
+"""What is done in the environment of zarr 2 with its stores and with those of `zarrstore.v2`."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import zarr
+from v2.contents import Cases, shown, values
+from zarr import storage
+from zarr._storage.store import BaseStore
+
+from zarrstore import v2
+
+warnings.simplefilter("ignore", FutureWarning)  # that most of its stores are deprecated
+
+
+def fill(store: Any, plain: bool) -> None:
+    """Write everything with zarr 2."""
+    group = zarr.group(store)
+    group.attrs["title"] = "zarr 2"
+    for path, (data, options) in values(plain).items():
+        array = group.create_dataset(path, data=data, **options)
+        array.attrs["path"] = path
+
+
+def read(store: Any, plain: bool) -> dict[str, str]:
+    """Return what zarr 2 reads of everything."""
+    group = zarr.open_group(store, mode="r")
+    found = {path: shown(group[path]) for path in values(plain)}
+    assert sorted(group.array_keys()) == sorted(path for path in found if "/" not in path)
+    assert list(group.group_keys()) == ["deep"]
+    assert group.attrs["title"]
+    assert {group[path].attrs["path"] for path in found} == set(found)
+    return found
+
+
+def _made(module: Any, cls: str, arguments: dict[str, Any], mode: str) -> Any:
+    if cls == "ZipStore":
+        arguments = {**arguments, "mode": mode}
+    found = getattr(module, cls, None) or getattr(zarr, cls)
+    return found(**arguments)
+
+
+def write_theirs(cases: Cases) -> None:
+    """Write everything to each store of zarr 2."""
+    for cls, arguments, plain in cases.values():
+        store = _made(storage, cls, arguments, "w")
+        fill(store, plain)
+        store.close()
+
+
+def read_theirs(cases: Cases) -> dict[str, Any]:
+    """Return what zarr 2 reads in its own stores, or what it says."""
+    found: dict[str, Any] = {}
+    for name, (cls, arguments, plain) in cases.items():
+        try:
+            store = _made(storage, cls, arguments, "r")
+            found[name] = read(store, plain)
+            store.close()
+        except Exception as error:
+            found[name] = repr(error)
+    return found
+
+
+def through_ours(cases: Cases) -> dict[str, Any]:
+    """Return what zarr 2 reads of what it wrote through our stores, or what it says."""
+    found: dict[str, Any] = {}
+    for name, (cls, arguments, plain) in cases.items():
+        try:
+            store = _made(v2, cls, arguments, "w")
+            fill(store, plain)
+            group = zarr.open_group(store, mode="r+")
+            assert group.store is store
+            assert isinstance(store, BaseStore)
+            _change(group, store)
+            found[name] = read(store, plain)
+            store.close()
+        except Exception as error:
+            found[name] = repr(error)
+    return found
+
+
+def _change(group: Any, store: Any) -> None:
+    """Do what goes through other methods of a store than those of a mapping."""
+    other = group.create_dataset("other/x", shape=10, chunks=3, dtype="i2", fill_value=0)
+    other[2:8] = 5
+    other.resize(6)
+    assert other[...].tolist() == [0, 0, 5, 5, 5, 5]
+    other.append(np.array([1, 2], "i2"))
+    assert other.nbytes_stored > 0
+    assert "x" in group["other"]
+    group.move("other", "moved")
+    assert group["moved/x"][...].tolist() == [0, 0, 5, 5, 5, 5, 1, 2]
+    zarr.consolidate_metadata(store)
+    assert zarr.open_consolidated(store)["moved/x"].shape == (8,)
+    del store[".zmetadata"]
+    group.create_dataset("moved/x", shape=2, dtype="i2", overwrite=True)
+    assert group["moved/x"][...].tolist() == [0, 0]
+    del group["moved"]
+    assert "moved" not in group
