@@ -1,4 +1,4 @@
-"""zarr 2's own suite over the stores of `zarrstore.v2`: run by `test_judges.py`, where zarr 2 is."""
+"""zarr 2's own suite over the stores of `zarrstore.v2`; `test_judges.py` runs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from typing import Any
 
-import pytest
 from zarr.tests.test_storage import StoreTests, dimension_separator_fixture, skip_if_nested_chunks
 
 from zarrstore import v2

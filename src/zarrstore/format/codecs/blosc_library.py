@@ -27,11 +27,9 @@ def compress(
 
     Before numcodecs 0.16, what is no whole number of elements counts as single bytes.
     """
-    if _TAKES_TYPESIZE:
-        encoded: bytes = blosc.compress(data, cname, clevel, shuffle, blocksize, typesize=typesize)
-        return encoded
-    elements: Any = data  # whose size is taken from the buffer
-    if typesize > 1 and len(data) and len(data) % typesize == 0:
-        elements = np.frombuffer(data, f"V{typesize}")
-    encoded = blosc.compress(elements, cname, clevel, shuffle, blocksize)
+    elements: Any = data
+    options = {"typesize": typesize} if _TAKES_TYPESIZE else {}
+    if not options and typesize > 1 and len(data) and len(data) % typesize == 0:
+        elements = np.frombuffer(data, f"V{typesize}")  # the buffer says how large they are
+    encoded: bytes = blosc.compress(elements, cname, clevel, shuffle, blocksize, **options)
     return encoded
