@@ -13,7 +13,7 @@ from zarrstore.keys import join
 from zarrstore.registry import StoreLike, make_store
 from zarrstore.sync import SyncStore
 
-__all__ = ["DimensionSeparator", "V2Store", "as_v2", "checked_move", "normalize_path"]
+__all__ = ["DimensionSeparator", "V2Store", "as_v2", "checked_move", "normalize_path", "restored"]
 
 DimensionSeparator: TypeAlias = Literal[".", "/"]
 
@@ -94,7 +94,7 @@ class V2Store(SyncStore):
         return f"<{type(self).__name__} {self.url}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self._store, self.__dict__)
+        return restored, (type(self), self._store, self.__dict__)
 
     @property
     def _store_version(self) -> int:
@@ -236,7 +236,8 @@ def as_v2(
     return V2Store(make_store(store), dimension_separator=dimension_separator)
 
 
-def _restored(cls: type[V2Store], store: Store, state: dict[str, Any]) -> V2Store:
+def restored(cls: type[V2Store], store: Store, state: dict[str, Any]) -> V2Store:
+    """Return what was pickled."""
     found = cls.__new__(cls)
     SyncStore.__init__(found, store)
     found.__dict__.update(state)
