@@ -1,24 +1,22 @@
 """zarr 2.18.7, which cannot be installed beside zarr 3: in an environment of its own.
 
-The environment is made when it is first asked for, and kept in the user's cache folder; one
-process makes it, and others wait. This package is on its path, as it is here.
+The environment is made when it is first asked for, and kept in the user's cache folder. This
+package is on its path, as it is here.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+from cache_folder import made_once
 
 __all__ = ["ROOT", "environment", "judge", "run"]
 
@@ -37,36 +35,15 @@ def _dependencies() -> list[str]:
 def environment(packages: Sequence[str] = (), python: str = sys.executable) -> Path:
     """Return the interpreter of an environment with zarr 2 and some packages more."""
     wanted = [*ZARR, *packages]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "zarrstore-tests"
-    version = subprocess.run(
-        [python, "-c", "import sys; print(sys.version, sys.base_prefix)"],
-        capture_output=True,
-        check=True,
-    ).stdout
-    digest = hashlib.sha256(version + " ".join(wanted).encode()).hexdigest()[:12]
-    there = cache / f"zarr-2-{digest}"
-    interpreter = there / "bin" / "python"
-    cache.mkdir(parents=True, exist_ok=True)
-    with _alone(there.with_suffix(".lock")):
-        if not (there / "complete").exists():
-            print(f"Installing {' '.join(wanted)} in {there}", file=sys.stderr)
-            try:
-                subprocess.run([python, "-m", "venv", "--clear", there], check=True)
-                command = [interpreter, "-m", "pip", "install", "-qq", *wanted]
-                subprocess.run(command, check=True, stdout=sys.stderr)
-            except BaseException:
-                shutil.rmtree(there, ignore_errors=True)
-                raise
-            (there / "complete").touch()
-    return interpreter
+    command = [python, "-c", "import sys; print(sys.version, sys.base_prefix)"]
+    version = subprocess.run(command, capture_output=True, check=True, text=True).stdout
 
+    def make(folder: Path) -> None:
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        install = [folder / "bin" / "python", "-m", "pip", "install", "-qq", *wanted]
+        subprocess.run(install, check=True, stdout=sys.stderr)
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep other processes out for a while."""
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return made_once("zarr-2", make, version, *wanted) / "bin" / "python"
 
 
 def _started(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:

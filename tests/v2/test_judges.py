@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import zarr2
+from azurite import Azurite
+
+from zarrstore import v2
 
 HERE = Path(__file__).parent
+EXPECTED = {
+    "TestKVStore": {"passed": 24, "failed": 0, "skipped": 1},
+    "TestLRUStoreCache": {"passed": 24, "failed": 0, "skipped": 1},
+    "TestNestedDirectoryStore": {"passed": 23, "failed": 0, "skipped": 0},
+}
+"""Where zarr 2's suite leaves something out, or has less of it for one class, as for its own."""
+WITHOUT_SUITE = {"ConsolidatedMetadataStore"}
+"""Read only."""
 
 
-def test_the_suite_of_zarr_2(tmp_path: Path) -> None:
-    counts = zarr2.judge(HERE / "judge_stores.py", tmp_path)
-    print(counts)
-    assert counts
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    server = Azurite(tmp_path_factory.mktemp("azurite"))
+    yield server
+    server.stop()
+
+
+def test_the_suite_of_zarr_2(azurite: Azurite, tmp_path: Path) -> None:
+    counts = zarr2.judge(HERE / "judge_stores.py", tmp_path, JUDGED_AZURE=azurite.connection_string)
+    usual = {"passed": 25, "failed": 0, "skipped": 0}
+    assert counts == {name: EXPECTED.get(name, usual) for name in counts}
+    classes = {name for name in v2.__all__ if name.endswith(("Store", "Cache"))}
+    assert {f"Test{name}" for name in classes - WITHOUT_SUITE} <= set(counts)

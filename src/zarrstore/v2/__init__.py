@@ -18,8 +18,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "azure": ("ABSStore",),
     "databases": ("SQLiteStore",),
-    "directory": ("DirectoryStore", "NestedDirectoryStore"),
+    "directory": ("DirectoryStore", "NestedDirectoryStore", "TempStore"),
     "filesystems": ("FSStore",),
     "functions": (
         "atexit_rmglob",
@@ -32,8 +33,10 @@ _HOMES = {
         "rename",
         "rmdir",
     ),
+    "layers": ("ConsolidatedMetadataStore", "LRUStoreCache"),
     "making": ("init_array", "init_group", "migrate_1to2"),
     "memory": ("DictStore", "KVStore", "MemoryStore"),
+    "servers": ("RedisStore",),
     "store": ("V2Store", "as_v2"),
     "zip": ("ZipStore",),
 }
@@ -56,9 +59,11 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from zarrstore.v2.azure import ABSStore as ABSStore
     from zarrstore.v2.databases import SQLiteStore as SQLiteStore
     from zarrstore.v2.directory import DirectoryStore as DirectoryStore
     from zarrstore.v2.directory import NestedDirectoryStore as NestedDirectoryStore
+    from zarrstore.v2.directory import TempStore as TempStore
     from zarrstore.v2.filesystems import FSStore as FSStore
     from zarrstore.v2.functions import atexit_rmglob as atexit_rmglob
     from zarrstore.v2.functions import atexit_rmtree as atexit_rmtree
@@ -69,12 +74,15 @@ if TYPE_CHECKING:
     from zarrstore.v2.functions import normalize_store_arg as normalize_store_arg
     from zarrstore.v2.functions import rename as rename
     from zarrstore.v2.functions import rmdir as rmdir
+    from zarrstore.v2.layers import ConsolidatedMetadataStore as ConsolidatedMetadataStore
+    from zarrstore.v2.layers import LRUStoreCache as LRUStoreCache
     from zarrstore.v2.making import init_array as init_array
     from zarrstore.v2.making import init_group as init_group
     from zarrstore.v2.making import migrate_1to2 as migrate_1to2
     from zarrstore.v2.memory import DictStore as DictStore
     from zarrstore.v2.memory import KVStore as KVStore
     from zarrstore.v2.memory import MemoryStore as MemoryStore
+    from zarrstore.v2.servers import RedisStore as RedisStore
     from zarrstore.v2.store import V2Store as V2Store
     from zarrstore.v2.store import as_v2 as as_v2
     from zarrstore.v2.zip import ZipStore as ZipStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pickle import PicklingError
 from typing import Any
 
 from zarrstore.abc import Store
@@ -18,7 +19,7 @@ class SQLiteStore(V2Store):
     Parameters
     ----------
     path : path-like
-        The file, or ``":memory:"`` for what lives as long as this object.
+        The file, or ``":memory:"`` for what lives as long as this object, and cannot be pickled.
     dimension_separator : {".", "/"}, optional
     **kwargs
         ``timeout``, ``durable`` and ``wal`` of `zarrstore.SQLiteStore`.
@@ -51,3 +52,8 @@ class SQLiteStore(V2Store):
             self.path = str(store.path)
         self.kwargs = kwargs
         super().__init__(store, dimension_separator=dimension_separator)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.path == ":memory:":
+            raise PicklingError("a database in memory cannot be pickled; give SQLiteStore a file")
+        return super().__reduce__()

@@ -1,4 +1,4 @@
-"""Stores in directories: `DirectoryStore` and `NestedDirectoryStore`."""
+"""Stores in directories: `DirectoryStore`, `NestedDirectoryStore`, `TempStore`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from zarrstore.errors import BackendError, InvalidKeyError, KeyNotFoundError
 from zarrstore.keys import join
+from zarrstore.stores import local
 from zarrstore.stores._files import raise_backend_error
-from zarrstore.stores.local import LocalStore
 from zarrstore.v2.keys import ARRAY_KEY, LowerKeys
 from zarrstore.v2.store import DimensionSeparator, V2Store, checked_move, normalize_path
 
-__all__ = ["DirectoryStore", "NestedDirectoryStore"]
+__all__ = ["DirectoryStore", "NestedDirectoryStore", "TempStore"]
 
 
 class DirectoryStore(V2Store):
@@ -55,13 +55,20 @@ class DirectoryStore(V2Store):
         normalize_keys: bool = False,
         dimension_separator: DimensionSeparator | None = None,
     ) -> None:
-        local = LocalStore(path)
-        self.path = str(local.root)
+        self._open(local.LocalStore(path), normalize_keys, dimension_separator)
+
+    def _open(
+        self,
+        store: local.LocalStore,
+        normalize_keys: bool,
+        dimension_separator: DimensionSeparator | None,
+    ) -> None:
+        self.path = str(store.root)
         self.normalize_keys = normalize_keys
         if os.path.lexists(self.path) and not os.path.isdir(self.path):
             raise FileExistsError(errno.EEXIST, "there is a file, and no directory", self.path)
         super().__init__(
-            LowerKeys(local) if normalize_keys else local,
+            LowerKeys(store) if normalize_keys else store,
             dimension_separator=dimension_separator,
         )
 
@@ -167,3 +174,36 @@ class NestedDirectoryStore(DirectoryStore):
         if dimension_separator not in (None, "/"):
             raise ValueError("NestedDirectoryStore has dimension_separator '/', and no other")
         super().__init__(path, normalize_keys, "/")
+
+
+class TempStore(DirectoryStore):
+    """A store in a new temporary directory, which is removed when its process ends.
+
+    Parameters
+    ----------
+    suffix, prefix : str
+        What the name of the directory ends and begins with.
+    dir : path-like, optional
+        The directory to make it in; by default the one for temporary files.
+    normalize_keys : bool, default False
+    dimension_separator : {".", "/"}, optional
+        As in `DirectoryStore`.
+
+    Examples
+    --------
+    >>> store = TempStore()
+    >>> store["a"] = b"hello"
+    >>> import os
+    >>> os.listdir(store.path)
+    ['a']
+    """
+
+    def __init__(
+        self,
+        suffix: str = "",
+        prefix: str = "zarr",
+        dir: str | os.PathLike[str] | None = None,
+        normalize_keys: bool = False,
+        dimension_separator: DimensionSeparator | None = None,
+    ) -> None:
+        self._open(local.TempStore(suffix, prefix, dir), normalize_keys, dimension_separator)
