@@ -1,4 +1,4 @@
-"""Azurite, the emulator of Azure Blob Storage, for the tests: from npm, kept in the cache folder."""
+"""Azurite, an emulator of Azure Blob Storage from npm, for the tests."""
 
 from __future__ import annotations
 

@@ -7,7 +7,9 @@ from typing import Any
 import numcodecs
 import numpy as np
 
-__all__ = ["Cases", "expected", "shown", "values"]
+import zarrstore
+
+__all__ = ["Cases", "expected", "fill", "read", "shown", "values"]
 
 Cases = dict[str, tuple[str, dict[str, Any], bool]]
 """By name: a class, its arguments, whether it holds numbers only."""
@@ -47,3 +49,27 @@ def shown(array: Any) -> str:
 def expected(plain: bool) -> dict[str, str]:
     """Return what is read if everything is right."""
     return {path: shown(data) for path, (data, _) in values(plain).items()}
+
+
+def fill(store: Any, plain: bool) -> None:
+    """Write everything with this package."""
+    group = zarrstore.create_group(store, zarr_format=2, attributes={"title": "here"})
+    for path, (data, given) in values(plain).items():
+        options = {**given}
+        filters = [*options.pop("filters", []), options.pop("object_codec", None)]
+        group.create_array(
+            path,
+            shape=data.shape,
+            dtype=data.dtype,
+            filters=[each for each in filters if each is not None] or None,
+            attributes={"path": path},
+            **options,
+        )[...] = data
+
+
+def read(store: Any, plain: bool) -> dict[str, str]:
+    """Return what this package reads of everything."""
+    group = zarrstore.open_group(store, mode="r")
+    assert group.attrs["title"]
+    assert all(group[path].attrs["path"] == path for path in values(plain))
+    return {path: shown(group[path]) for path in values(plain)}

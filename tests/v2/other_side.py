@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from v2 import contents
 from v2.contents import Cases, shown, values
 from zarr import storage
 from zarr._storage.store import BaseStore
@@ -100,3 +101,18 @@ def _change(group: Any, store: Any) -> None:
     assert group["moved/x"][...].tolist() == [0, 0]
     del group["moved"]
     assert "moved" not in group
+
+
+def side_by_side(cases: Cases) -> dict[str, Any]:
+    """Return what zarr 2 reads of what this package wrote here, which is as this package reads."""
+    found: dict[str, Any] = {}
+    for name, (cls, arguments, plain) in cases.items():
+        try:
+            store = _made(v2, cls, arguments, "w")
+            contents.fill(store, plain)
+            found[name] = read(store, plain)
+            assert contents.read(store, plain) == found[name]
+            store.close()
+        except Exception as error:
+            found[name] = repr(error)
+    return found

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import zarr2
-from v2.contents import Cases, expected, shown, values
+from v2.contents import Cases, expected, fill, read
 
-import zarrstore
 from zarrstore import v2
 
 OTHER_SIDE = Path(__file__).parent / "other_side.py"
@@ -43,9 +42,7 @@ def test_what_zarr_2_wrote_opens_here(tmp_path: Path) -> None:
     found = {}
     for name, (cls, arguments, plain) in there.items():
         with opened(cls, arguments, "r") as store:
-            group = zarrstore.open_group(store, mode="r")
-            assert group.attrs["title"] == "zarr 2"
-            found[name] = plain, {path: shown(group[path]) for path in values(plain)}
+            found[name] = plain, read(store, plain)
     assert not wrong(found)
 
 
@@ -53,21 +50,9 @@ def test_what_is_written_here_opens_in_zarr_2(tmp_path: Path) -> None:
     there = cases(tmp_path)
     for cls, arguments, plain in there.values():
         with opened(cls, arguments, "w") as store:
-            group = zarrstore.create_group(store, zarr_format=2, attributes={"title": "here"})
-            for path, (data, options) in values(plain).items():
-                options = {**options}
-                object_codec = options.pop("object_codec", None)
-                filters = options.pop("filters", []) + [object_codec] * bool(object_codec)
-                group.create_array(
-                    path,
-                    shape=data.shape,
-                    dtype=data.dtype,
-                    filters=filters or None,
-                    attributes={"path": path},
-                    **options,
-                )[...] = data
-    read = zarr2.run(OTHER_SIDE, "read_theirs", there, cwd=tmp_path)
-    assert not wrong({name: (plain, read[name]) for name, (_, _, plain) in there.items()})
+            fill(store, plain)
+    answer = zarr2.run(OTHER_SIDE, "read_theirs", there, cwd=tmp_path)
+    assert not wrong({name: (plain, answer[name]) for name, (_, _, plain) in there.items()})
 
 
 def test_zarr_2_works_through_our_stores(tmp_path: Path) -> None:
@@ -81,5 +66,11 @@ def test_zarr_2_works_through_our_stores(tmp_path: Path) -> None:
         ),
         "filesystem in memory": ("FSStore", {"url": "memory://through"}, False),
     }
-    read = zarr2.run(OTHER_SIDE, "through_ours", there, cwd=tmp_path)
-    assert not wrong({name: (plain, read[name]) for name, (_, _, plain) in there.items()})
+    answer = zarr2.run(OTHER_SIDE, "through_ours", there, cwd=tmp_path)
+    assert not wrong({name: (plain, answer[name]) for name, (_, _, plain) in there.items()})
+
+
+def test_zarr_2_and_this_package_in_one_process(tmp_path: Path) -> None:
+    there = cases(tmp_path)
+    answer = zarr2.run(OTHER_SIDE, "side_by_side", there, cwd=tmp_path)
+    assert not wrong({name: (plain, answer[name]) for name, (_, _, plain) in there.items()})
