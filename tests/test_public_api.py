@@ -91,7 +91,7 @@ FUNCTIONS = [
     "zeros",
     "zeros_like",
 ]
-OTHER = ["__version__", "aio", "limits"]
+OTHER = ["__version__", "aio", "limits", "v2"]
 
 
 def test_exported_names() -> None:

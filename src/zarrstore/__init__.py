@@ -100,7 +100,7 @@ _HOMES = {
     "zarrstore.sync": ("SyncStore",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("aio",)
+_MODULES = ("aio", "v2")
 
 __version__ = "0.1.0.dev0"
 __all__ = [*sorted([*_HOME, *_MODULES]), "__version__"]

@@ -264,11 +264,13 @@ class Operations(ABC):
             view = memoryview(value)
         except (TypeError, ValueError):
             view = None
-        if view is None or not view.c_contiguous:
+        objects = getattr(getattr(value, "dtype", None), "hasobject", False)
+        if view is None or objects or not view.c_contiguous:
             raise TypeError(
                 "a value is a C-contiguous bytes-like object (bytes, bytearray, memoryview, "
                 f"numpy array), not {type(value).__name__}"
-                + ("" if view is None else " with another memory order; copy it first")
+                + (" of objects, whose addresses mean nothing elsewhere" if objects else "")
+                + ("" if view is None or objects else " with another memory order; copy it first")
             )
         if self._takes_views and view.nbytes:
             return view.cast("B")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zarrstore.abc import Store
+from zarrstore.keys import join
 from zarrstore.stores.remote import RemoteStore
 from zarrstore.v2.keys import LowerKeys
 from zarrstore.v2.store import DimensionSeparator, V2Store, normalize_path
@@ -125,5 +126,4 @@ class FSStore(V2Store):
 
     def dir_path(self, path: str | None = None) -> str:
         """Return where a path is in the filesystem."""
-        below = normalize_path(path)
-        return f"{self.path}/{below}".strip("/") if below else self.path
+        return join(self.path.rstrip("/"), normalize_path(path)).rstrip("/")
