@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import itertools
 import os
 import shutil
 import tempfile
+import uuid
 from contextlib import suppress
 from typing import Any
 
@@ -18,8 +18,6 @@ from zarr.tests.test_storage import StoreTests, dimension_separator_fixture, ski
 from zarrstore import v2
 
 __all__ = ["dimension_separator_fixture"]
-
-numbers = itertools.count()
 
 
 def new(suffix: str = "") -> str:
@@ -96,7 +94,15 @@ class TestZipStore(StoreTests):
 class TestRedisStore(StoreTests):
     def create_store(self, **kwargs: Any) -> Any:
         port = int(os.environ["JUDGED_REDIS"])
-        return v2.RedisStore(f"judge-{next(numbers)}", port=port, **kwargs)
+        return v2.RedisStore(f"judge-{uuid.uuid4().hex}", port=port, **kwargs)
+
+
+class TestMongoDBStore(StoreTests):
+    def create_store(self, **kwargs: Any) -> Any:
+        port = int(os.environ["JUDGED_MONGODB"])
+        return v2.MongoDBStore(
+            "judge", f"judge-{uuid.uuid4().hex}", host="127.0.0.1", port=port, **kwargs
+        )
 
 
 class TestABSStore(StoreTests):
@@ -104,7 +110,7 @@ class TestABSStore(StoreTests):
         client = ContainerClient.from_connection_string(os.environ["JUDGED_AZURE"], "judge")
         with suppress(ResourceExistsError):
             client.create_container()
-        return v2.ABSStore(prefix=f"{prefix}/{next(numbers)}", client=client, **kwargs)
+        return v2.ABSStore(prefix=f"{prefix}/{uuid.uuid4().hex}", client=client, **kwargs)
 
 
 class TestSQLiteStore(StoreTests):

@@ -36,7 +36,7 @@ _HOMES = {
     "layers": ("ConsolidatedMetadataStore", "LRUStoreCache"),
     "making": ("init_array", "init_group", "migrate_1to2"),
     "memory": ("DictStore", "KVStore", "MemoryStore"),
-    "servers": ("RedisStore",),
+    "servers": ("MongoDBStore", "RedisStore"),
     "store": ("V2Store", "as_v2"),
     "zip": ("ZipStore",),
 }
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from zarrstore.v2.memory import DictStore as DictStore
     from zarrstore.v2.memory import KVStore as KVStore
     from zarrstore.v2.memory import MemoryStore as MemoryStore
+    from zarrstore.v2.servers import MongoDBStore as MongoDBStore
     from zarrstore.v2.servers import RedisStore as RedisStore
     from zarrstore.v2.store import V2Store as V2Store
     from zarrstore.v2.store import as_v2 as as_v2
