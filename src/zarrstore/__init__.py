@@ -123,6 +123,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from zarrstore import aio as aio
+    from zarrstore import v2 as v2
     from zarrstore.abc import ABSENT as ABSENT
     from zarrstore.abc import BlockingStore as BlockingStore
     from zarrstore.abc import Capability as Capability

@@ -5,10 +5,11 @@ from __future__ import annotations
 import glob as glob_module
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from zarrstore.registry import StoreLike
+from zarrstore.sync import SyncStore
 from zarrstore.v2.directory import DirectoryStore
 from zarrstore.v2.filesystems import FSStore
 from zarrstore.v2.keys import ARRAY_KEY, GROUP_KEY
@@ -78,9 +79,10 @@ def normalize_store_arg(
         raise ValueError("storage_options go with a URL")
     if isinstance(store, str):
         return _at_path(store, mode)
-    if store is None or isinstance(store, dict):
-        return KVStore({} if store is None else store)
-    return as_v2(store)
+    if store is None:
+        return KVStore({})
+    is_mapping = isinstance(store, MutableMapping) and not isinstance(store, SyncStore)
+    return KVStore(store) if is_mapping else as_v2(store)
 
 
 def _at_path(path: str, mode: Any) -> V2Store:

@@ -9,8 +9,15 @@ import numpy as np
 from numcodecs.registry import get_codec
 
 from zarrstore.errors import MetadataError
+from zarrstore.format.array_spec import compile_spec
 from zarrstore.format.documents import dumps, parse
-from zarrstore.format.documents_v2 import ARRAY_KEY, ATTRIBUTES_KEY, from_json_v2, to_json_v2
+from zarrstore.format.documents_v2 import (
+    ARRAY_KEY,
+    ATTRIBUTES_KEY,
+    ArrayDocumentV2,
+    from_json_v2,
+    to_json_v2,
+)
 from zarrstore.hierarchy.opening import create_array, create_group
 from zarrstore.registry import StoreLike
 from zarrstore.v2.functions import normalize_store_arg
@@ -196,7 +203,8 @@ def migrate_1to2(store: StoreLike) -> None:
     if attributes is not None:
         found[ATTRIBUTES_KEY] = parse(attributes, _V1_ATTRIBUTES, face.url)
     document = from_json_v2(found, "", face.url)
-    assert document is not None
+    assert isinstance(document, ArrayDocumentV2)
+    compile_spec(document)
     for key, value in reversed([*({ATTRIBUTES_KEY: {}} | to_json_v2(document)).items()]):
         face[key] = dumps(value)
     face.delitems([_V1_METADATA, _V1_ATTRIBUTES])
