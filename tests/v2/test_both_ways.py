@@ -20,6 +20,10 @@ def cases(folder: Path) -> Cases:
         "filesystem": ("FSStore", {"url": f"{folder}/filesystem"}, False),
         "zip": ("ZipStore", {"path": f"{folder}/data.zip"}, False),
         "sqlite": ("SQLiteStore", {"path": f"{folder}/data.sqldb"}, False),
+        "dbm": ("DBMStore", {"path": f"{folder}/data.dbm"}, False),
+        "lmdb": ("LMDBStore", {"path": f"{folder}/data.mdb"}, False),
+        "n5": ("N5Store", {"path": f"{folder}/data.n5"}, True),
+        "n5 in a filesystem": ("N5FSStore", {"url": f"{folder}/fs.n5", "auto_mkdir": True}, True),
     }
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "azure": ("ABSStore",),
-    "databases": ("SQLiteStore",),
+    "databases": ("DBMStore", "LMDBStore", "SQLiteStore"),
     "directory": ("DirectoryStore", "NestedDirectoryStore", "TempStore"),
     "filesystems": ("FSStore",),
     "functions": (
@@ -36,6 +36,7 @@ _HOMES = {
     "layers": ("ConsolidatedMetadataStore", "LRUStoreCache"),
     "making": ("init_array", "init_group", "migrate_1to2"),
     "memory": ("DictStore", "KVStore", "MemoryStore"),
+    "n5": ("N5FSStore", "N5Store"),
     "servers": ("MongoDBStore", "RedisStore"),
     "store": ("V2Store", "as_v2"),
     "zip": ("ZipStore",),
@@ -60,6 +61,8 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from zarrstore.v2.azure import ABSStore as ABSStore
+    from zarrstore.v2.databases import DBMStore as DBMStore
+    from zarrstore.v2.databases import LMDBStore as LMDBStore
     from zarrstore.v2.databases import SQLiteStore as SQLiteStore
     from zarrstore.v2.directory import DirectoryStore as DirectoryStore
     from zarrstore.v2.directory import NestedDirectoryStore as NestedDirectoryStore
@@ -82,6 +85,8 @@ if TYPE_CHECKING:
     from zarrstore.v2.memory import DictStore as DictStore
     from zarrstore.v2.memory import KVStore as KVStore
     from zarrstore.v2.memory import MemoryStore as MemoryStore
+    from zarrstore.v2.n5 import N5FSStore as N5FSStore
+    from zarrstore.v2.n5 import N5Store as N5Store
     from zarrstore.v2.servers import MongoDBStore as MongoDBStore
     from zarrstore.v2.servers import RedisStore as RedisStore
     from zarrstore.v2.store import V2Store as V2Store

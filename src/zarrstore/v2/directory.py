@@ -6,6 +6,7 @@ import errno
 import os
 from typing import Any, ClassVar
 
+from zarrstore.abc import Store
 from zarrstore.errors import BackendError, InvalidKeyError, KeyNotFoundError
 from zarrstore.keys import join
 from zarrstore.stores import local
@@ -67,10 +68,11 @@ class DirectoryStore(V2Store):
         self.normalize_keys = normalize_keys
         if os.path.lexists(self.path) and not os.path.isdir(self.path):
             raise FileExistsError(errno.EEXIST, "there is a file, and no directory", self.path)
-        super().__init__(
-            LowerKeys(store) if normalize_keys else store,
-            dimension_separator=dimension_separator,
-        )
+        V2Store.__init__(self, self._layers(store), dimension_separator=dimension_separator)
+
+    def _layers(self, store: Store) -> Store:
+        """Return what shows a directory's files under other keys, or itself."""
+        return LowerKeys(store) if self.normalize_keys else store
 
     def __setitem__(self, key: str, value: Any) -> None:
         try:

@@ -98,12 +98,13 @@ class FSStore(V2Store):
         self._remote = remote
         separator = key_separator or dimension_separator
         self.key_separator = separator or "."
-        store: Store = remote
-        super().__init__(
-            LowerKeys(store) if normalize_keys else store, dimension_separator=separator
-        )
+        super().__init__(self._layers(remote), dimension_separator=separator)
         if check or create:
             _ = self._mapper(check=check, create=create)
+
+    def _layers(self, store: Store) -> Store:
+        """Return what shows the files under other keys, or itself."""
+        return LowerKeys(store) if self.normalize_keys else store
 
     @property
     def fs(self) -> AbstractFileSystem:

@@ -14,6 +14,7 @@ from zarrstore.v2.directory import DirectoryStore
 from zarrstore.v2.filesystems import FSStore
 from zarrstore.v2.keys import ARRAY_KEY, GROUP_KEY
 from zarrstore.v2.memory import KVStore
+from zarrstore.v2.n5 import N5Store
 from zarrstore.v2.store import V2Store, as_v2, normalize_path
 from zarrstore.v2.zip import ZipStore
 
@@ -88,7 +89,7 @@ def normalize_store_arg(
 def _at_path(path: str, mode: Any) -> V2Store:
     if path.endswith(".zip"):
         return ZipStore(path, mode=mode)
-    return DirectoryStore(path)
+    return N5Store(path) if path.endswith(".n5") else DirectoryStore(path)
 
 
 def contains_array(store: StoreLike, path: str | bytes | None = None) -> bool:
