@@ -1,4 +1,7 @@
-"""Azurite, an emulator of Azure Blob Storage from npm, for the tests."""
+"""Azurite, an emulator of Azure Blob Storage from npm, for the tests.
+
+A test module that wants it says ``pytest_plugins = ["azurite"]``.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import shutil
 import socket
 import subprocess
 import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from azure.storage.blob import ContainerClient
 from cache_folder import made_once
 from seaweed import free_port
 
-__all__ = ["Azurite"]
+__all__ = ["Azurite", "azurite"]
 
 _ACCOUNT = "devstoreaccount1"
 _KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -46,6 +53,14 @@ class Azurite:
             assert time.monotonic() < limit, "azurite does not answer"
             time.sleep(0.1)
 
+    def container(self) -> str:
+        """Make a container, and return its name."""
+        name = f"c{uuid.uuid4().hex}"
+        client = ContainerClient.from_connection_string(self.connection_string, name)
+        client.create_container()
+        client.close()
+        return name
+
     def stop(self) -> None:
         self._process.kill()
         self._process.wait(10)
@@ -62,3 +77,11 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """The server, until the tests end."""
+    server = Azurite(tmp_path_factory.mktemp("azurite"))
+    yield server
+    server.stop()

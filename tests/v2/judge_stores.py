@@ -29,7 +29,7 @@ def new(suffix: str = "") -> str:
 
 
 def of_n5(suite: type) -> dict[str, Any]:
-    """Return what zarr 2's suite asks of its own N5 stores in the place of what it asks of others."""
+    """Return what zarr 2's suite asks of its own N5 stores otherwise than of others."""
     return {
         name: test
         for name, test in vars(suite).items()

@@ -17,19 +17,19 @@ from zarrstore import v2
 warnings.simplefilter("ignore", FutureWarning)  # that most of its stores are deprecated
 
 
-def fill(store: Any, plain: bool) -> None:
+def fill(store: Any, kind: str) -> None:
     """Write everything with zarr 2."""
     group = zarr.group(store)
     group.attrs["title"] = "zarr 2"
-    for path, (data, options) in values(plain).items():
+    for path, (data, options) in values(kind).items():
         array = group.create_dataset(path, data=data, **options)
         array.attrs["path"] = path
 
 
-def read(store: Any, plain: bool) -> dict[str, str]:
+def read(store: Any, kind: str) -> dict[str, str]:
     """Return what zarr 2 reads of everything."""
     group = zarr.open_group(store, mode="r")
-    found = {path: shown(group[path]) for path in values(plain)}
+    found = {path: shown(group[path]) for path in values(kind)}
     assert sorted(group.array_keys()) == sorted(path for path in found if "/" not in path)
     assert list(group.group_keys()) == ["deep"]
     assert group.attrs["title"]
@@ -46,19 +46,19 @@ def _made(module: Any, cls: str, arguments: dict[str, Any], mode: str) -> Any:
 
 def write_theirs(cases: Cases) -> None:
     """Write everything to each store of zarr 2."""
-    for cls, arguments, plain in cases.values():
+    for cls, arguments, kind in cases.values():
         store = _made(storage, cls, arguments, "w")
-        fill(store, plain)
+        fill(store, kind)
         store.close()
 
 
 def read_theirs(cases: Cases) -> dict[str, Any]:
     """Return what zarr 2 reads in its own stores, or what it says."""
     found: dict[str, Any] = {}
-    for name, (cls, arguments, plain) in cases.items():
+    for name, (cls, arguments, kind) in cases.items():
         try:
             store = _made(storage, cls, arguments, "r")
-            found[name] = read(store, plain)
+            found[name] = read(store, kind)
             store.close()
         except Exception as error:
             found[name] = repr(error)
@@ -68,15 +68,15 @@ def read_theirs(cases: Cases) -> dict[str, Any]:
 def through_ours(cases: Cases) -> dict[str, Any]:
     """Return what zarr 2 reads of what it wrote through our stores, or what it says."""
     found: dict[str, Any] = {}
-    for name, (cls, arguments, plain) in cases.items():
+    for name, (cls, arguments, kind) in cases.items():
         try:
             store = _made(v2, cls, arguments, "w")
-            fill(store, plain)
+            fill(store, kind)
             group = zarr.open_group(store, mode="r+")
             assert group.store is store
             assert isinstance(store, BaseStore)
             _change(group, store)
-            found[name] = read(store, plain)
+            found[name] = read(store, kind)
             store.close()
         except Exception as error:
             found[name] = repr(error)
@@ -106,12 +106,12 @@ def _change(group: Any, store: Any) -> None:
 def side_by_side(cases: Cases) -> dict[str, Any]:
     """Return what zarr 2 reads of what this package wrote here, which is as this package reads."""
     found: dict[str, Any] = {}
-    for name, (cls, arguments, plain) in cases.items():
+    for name, (cls, arguments, kind) in cases.items():
         try:
             store = _made(v2, cls, arguments, "w")
-            contents.fill(store, plain)
-            found[name] = read(store, plain)
-            assert contents.read(store, plain) == found[name]
+            contents.fill(store, kind)
+            found[name] = read(store, kind)
+            assert contents.read(store, kind) == found[name]
             store.close()
         except Exception as error:
             found[name] = repr(error)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 import zarr2
-from azurite import Azurite
 
 from zarrstore import v2
+
+if TYPE_CHECKING:
+    from azurite import Azurite
+
+pytest_plugins = ["azurite"]
 
 HERE = Path(__file__).parent
 EXPECTED = {
@@ -22,13 +25,6 @@ EXPECTED = {
 """Where zarr 2's suite leaves something out, or has less of it for one class, as for its own."""
 WITHOUT_SUITE = {"ConsolidatedMetadataStore"}
 """Read only."""
-
-
-@pytest.fixture(scope="module")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    server = Azurite(tmp_path_factory.mktemp("azurite"))
-    yield server
-    server.stop()
 
 
 def test_the_suite_of_zarr_2(azurite: Azurite, tmp_path: Path) -> None:
