@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -185,6 +186,26 @@ def test_every_function_uses_the_store_behind(store: Any) -> None:
     array = zarrstore.create_array(store, name="a", data=np.arange(4), zarr_format=2)
     assert v2.contains_array(store, "a")
     assert array.store is store.store or array.store == store.store
+
+
+@pytest.mark.parametrize("name", [*MAKERS, "NestedDirectoryStore"])
+def test_chunks_in_directories_of_arrays_that_do_not_say_so(name: str, tmp_path: Path) -> None:
+    """As older releases of zarr 2 wrote them, with the separator of the store."""
+    if name == "NestedDirectoryStore":
+        store = v2.NestedDirectoryStore(tmp_path / "n")
+    else:
+        store = MAKERS[name](tmp_path, dimension_separator="/")
+    with store:
+        v2.init_array(store, (2, 2), 1, "i4", path="a", dimension_separator="/")
+        old = json.loads(store["a/.zarray"])
+        del old["dimension_separator"]
+        zarrstore.open_array(store, path="a")[...] = [[1, 2], [3, 4]]
+        store["a/.zarray"] = json.dumps(old).encode()
+        assert "a/0/1" in store
+        assert zarrstore.open_array(store, path="a", mode="r")[...].tolist() == [[1, 2], [3, 4]]
+        cached = v2.LRUStoreCache(store, max_size=2**20)
+        assert zarrstore.open_array(cached, path="a", mode="r")[1, 1] == 4
+        assert "a/0/1" in cached
 
 
 def test_levels_of_a_hierarchy(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class DBMStore(V2Store):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Write what is in memory to the files, which the pickle opens."""
-        store: Any = self._store
+        store: Any = self._below
         if not store._closed:
             self.flush()
         flag = "c" + self.flag[1:] if self.flag[0] == "n" else self.flag
@@ -91,7 +91,7 @@ class DBMStore(V2Store):
 
     def flush(self) -> None:
         """Write to the files what the database keeps in memory."""
-        store: Any = self._store
+        store: Any = self._below
         if not self.read_only:
             self._drive(store.flush)
 

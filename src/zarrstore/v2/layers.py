@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from zarrstore.registry import StoreLike
 from zarrstore.stores.wrappers.cache import CacheStore
@@ -43,9 +43,9 @@ class LRUStoreCache(V2Store):
 
     def __init__(self, store: StoreLike, max_size: int | None) -> None:
         below = normalize_store_arg(store)
-        inner: Any = below.store
         super().__init__(
-            CacheStore(inner, max_bytes=max_size), dimension_separator=below.dimension_separator
+            CacheStore(below._below, max_bytes=max_size),
+            dimension_separator=below.dimension_separator,
         )
 
     @property
@@ -109,9 +109,8 @@ class ConsolidatedMetadataStore(V2Store):
 
     def __init__(self, store: StoreLike, metadata_key: str = ".zmetadata") -> None:
         below = normalize_store_arg(store)
-        inner: Any = below.store
         super().__init__(
-            ConsolidatedStore(inner, metadata_key=metadata_key, read_only=True),
+            ConsolidatedStore(below._below, metadata_key=metadata_key, read_only=True),
             dimension_separator=below.dimension_separator,
         )
         self.exists(metadata_key)  # what is not valid is said now

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
 
 from zarrstore.abc import Capability, Store
 from zarrstore.errors import InvalidKeyError, UnsupportedOperationError
 from zarrstore.fan_out import map_bounded
 from zarrstore.keys import join
+from zarrstore.listable import Listable
 from zarrstore.registry import StoreLike, make_store
+from zarrstore.stores.wrappers.nested import NestedStore
 from zarrstore.sync import SyncStore
 
 __all__ = ["DimensionSeparator", "V2Store", "as_v2", "checked_move", "normalize_path", "restored"]
@@ -89,6 +91,20 @@ class V2Store(SyncStore):
     def dimension_separator(self) -> DimensionSeparator | None:
         """What stands between the numbers in the key of a chunk, if that is set."""
         return self._dimension_separator
+
+    @property
+    def store(self) -> Listable:
+        """What a function of this package uses in the place of this mapping.
+
+        With ``dimension_separator="/"`` a `NestedStore`, for the arrays that do not say that their
+        chunks lie in directories.
+        """
+        return NestedStore(self._below) if self._dimension_separator == "/" else self._store
+
+    @property
+    def _below(self) -> Store:
+        """The store that this mapping is a face of."""
+        return cast("Store", self._store)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"

@@ -61,7 +61,7 @@ class ZipStore(V2Store):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Put what was written into the archive, which the pickle opens."""
-        store: Any = self._store
+        store: Any = self._below
         if not store._closed:
             self.flush()
         mode = "r" if self.mode == "r" else "a"  # what there is is not to be emptied
@@ -70,6 +70,6 @@ class ZipStore(V2Store):
 
     def flush(self) -> None:
         """Put what was written so far into the archive, which stays open."""
-        store: Any = self._store
+        store: Any = self._below
         if not self.read_only:
             self._drive(store.flush)
