@@ -6,10 +6,11 @@ from typing import Any
 
 import numcodecs
 import numpy as np
+from azure.storage.blob import ContainerClient
 
 import zarrstore
 
-__all__ = ["Cases", "expected", "fill", "read", "shown", "values"]
+__all__ = ["Cases", "expected", "fill", "made", "read", "shown", "values"]
 
 Cases = dict[str, tuple[str, dict[str, Any], str]]
 """By name: a class, its arguments, which arrays it is to hold."""
@@ -43,6 +44,17 @@ def values(kind: str) -> dict[str, tuple[Any, dict[str, Any]]]:
             {"chunks": 2, "object_codec": numcodecs.VLenUTF8()},
         ),
     }
+
+
+def made(module: Any, cls: str, arguments: dict[str, Any], mode: str) -> Any:
+    """Return a store of a class of a module, opened for writing (``"w"``) or for reading."""
+    if cls == "ZipStore":
+        arguments = {**arguments, "mode": mode}
+    if cls == "ABSStore":
+        text, container, prefix = arguments["client"]
+        client = ContainerClient.from_connection_string(text, container)
+        arguments = {"client": client, "prefix": prefix}
+    return getattr(module, cls)(**arguments)
 
 
 def shown(array: Any) -> str:

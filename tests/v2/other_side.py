@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 import zarr
 from v2 import contents
-from v2.contents import Cases, shown, values
+from v2.contents import Cases, made, shown, values
 from zarr import storage
 from zarr._storage.store import BaseStore
 
 from zarrstore import v2
 
 warnings.simplefilter("ignore", FutureWarning)  # that most of its stores are deprecated
+
+
+class Theirs:
+    """The stores of zarr 2."""
+
+    N5Store = zarr.N5Store
+    N5FSStore = zarr.N5FSStore
+    locals().update({name: cls for name, cls in vars(storage).items() if name.endswith("Store")})
 
 
 def fill(store: Any, kind: str) -> None:
@@ -37,17 +45,10 @@ def read(store: Any, kind: str) -> dict[str, str]:
     return found
 
 
-def _made(module: Any, cls: str, arguments: dict[str, Any], mode: str) -> Any:
-    if cls == "ZipStore":
-        arguments = {**arguments, "mode": mode}
-    found = getattr(module, cls, None) or getattr(zarr, cls)
-    return found(**arguments)
-
-
 def write_theirs(cases: Cases) -> None:
     """Write everything to each store of zarr 2."""
     for cls, arguments, kind in cases.values():
-        store = _made(storage, cls, arguments, "w")
+        store = made(Theirs, cls, arguments, "w")
         fill(store, kind)
         store.close()
 
@@ -57,7 +58,7 @@ def read_theirs(cases: Cases) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (cls, arguments, kind) in cases.items():
         try:
-            store = _made(storage, cls, arguments, "r")
+            store = made(Theirs, cls, arguments, "r")
             found[name] = read(store, kind)
             store.close()
         except Exception as error:
@@ -70,7 +71,7 @@ def through_ours(cases: Cases) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (cls, arguments, kind) in cases.items():
         try:
-            store = _made(v2, cls, arguments, "w")
+            store = made(v2, cls, arguments, "w")
             fill(store, kind)
             group = zarr.open_group(store, mode="r+")
             assert group.store is store
@@ -108,7 +109,7 @@ def side_by_side(cases: Cases) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (cls, arguments, kind) in cases.items():
         try:
-            store = _made(v2, cls, arguments, "w")
+            store = made(v2, cls, arguments, "w")
             contents.fill(store, kind)
             found[name] = read(store, kind)
             assert contents.read(store, kind) == found[name]

@@ -11,8 +11,9 @@ from zarrstore import v2
 
 if TYPE_CHECKING:
     from azurite import Azurite
+    from databases import Secantus, Valkey
 
-pytest_plugins = ["azurite"]
+pytest_plugins = ["azurite", "database_servers"]
 
 HERE = Path(__file__).parent
 EXPECTED = {
@@ -27,8 +28,16 @@ WITHOUT_SUITE = {"ConsolidatedMetadataStore"}
 """Read only."""
 
 
-def test_the_suite_of_zarr_2(azurite: Azurite, tmp_path: Path) -> None:
-    counts = zarr2.judge(HERE / "judge_stores.py", tmp_path, JUDGED_AZURE=azurite.connection_string)
+def test_the_suite_of_zarr_2(
+    valkey: Valkey, secantus: Secantus, azurite: Azurite, tmp_path: Path
+) -> None:
+    counts = zarr2.judge(
+        HERE / "judge_stores.py",
+        tmp_path,
+        JUDGED_REDIS=str(valkey.port),
+        JUDGED_MONGODB=str(secantus.port),
+        JUDGED_AZURE=azurite.connection_string,
+    )
     usual = {"passed": 25, "failed": 0, "skipped": 0}
     assert counts == {name: EXPECTED.get(name, usual) for name in counts}
     classes = {name for name in v2.__all__ if name.endswith(("Store", "Cache"))}

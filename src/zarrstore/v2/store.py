@@ -12,8 +12,8 @@ from zarrstore.fan_out import map_bounded
 from zarrstore.keys import join
 from zarrstore.listable import Listable
 from zarrstore.registry import StoreLike, make_store
-from zarrstore.stores.wrappers.nested import NestedStore
 from zarrstore.sync import SyncStore
+from zarrstore.v2.separators import SlashesByDefault
 
 __all__ = ["DimensionSeparator", "V2Store", "as_v2", "checked_move", "normalize_path", "restored"]
 
@@ -96,10 +96,9 @@ class V2Store(SyncStore):
     def store(self) -> Listable:
         """What a function of this package uses in the place of this mapping.
 
-        With ``dimension_separator="/"`` a `NestedStore`, for the arrays that do not say that their
-        chunks lie in directories.
+        With ``dimension_separator="/"`` it has that for the arrays that do not say, too.
         """
-        return NestedStore(self._below) if self._dimension_separator == "/" else self._store
+        return SlashesByDefault(self._below) if self._dimension_separator == "/" else self._store
 
     @property
     def _below(self) -> Store:
