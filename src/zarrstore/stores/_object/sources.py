@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from zarrstore.redaction import redact
 from zarrstore.stores._object.objects import (
+    AzureObjects,
     GoogleObjects,
     HTTPObjects,
     LocalObjects,
@@ -38,7 +39,7 @@ _TIMEOUTS = {"timeout": "10m", "read_timeout": "30s", "connect_timeout": "5s"}
 _KINDS: dict[str, type[Objects]] = {
     "S3Store": Objects,
     "GCSStore": GoogleObjects,
-    "AzureStore": Objects,
+    "AzureStore": AzureObjects,
     "HTTPStore": HTTPObjects,
     "LocalStore": LocalObjects,
     "MemoryStore": MemoryObjects,
@@ -254,6 +255,7 @@ class AzureSource(URLSource):
     All of them may stand in a ``connection_string``, with the address of a server or emulator.
     """
 
+    kind = AzureObjects
     has_user = True
 
     def _read(self, alike: bool) -> None:
