@@ -7,8 +7,6 @@ answer a line. Needs the standard library only, as it is imported in both enviro
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("zarr==2.18.7", "numcodecs<0.16", "numpy<2.3")
+sys.path.append(str(ROOT / "tests"))
+
+from zarr2 import environment  # noqa: E402
 
 
 class Worker:
@@ -76,22 +76,10 @@ def serve(answer: Callable[[dict[str, Any]], Any]) -> None:
 def _environment(packages: Sequence[str]) -> str:
     """Return the interpreter of an environment that has zarr 2."""
     python = next(python for python in ("python3.11", sys.executable) if _works(python))
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    name = "-".join((PACKAGES[0], *packages, Path(python).name))
-    there = cache / "zarrstore-benchmarks" / name
-    interpreter = there / "bin" / "python"
-    if not (there / "complete").exists():
-        wanted = [*PACKAGES, *packages]
-        print(f"Installing {' '.join(wanted)} in {there}", file=sys.stderr)
-        try:
-            subprocess.run([python, "-m", "venv", "--clear", there], check=True)
-            command = [str(interpreter), "-m", "pip", "install", "-qq", *wanted]
-            subprocess.run(command, check=True, stdout=sys.stderr)
-        except (OSError, subprocess.CalledProcessError) as error:
-            shutil.rmtree(there, ignore_errors=True)
-            raise ImportError(f"zarr 2 cannot be installed: {error}") from error
-        (there / "complete").touch()
-    return str(interpreter)
+    try:
+        return str(environment(packages, python))
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ImportError(f"zarr 2 cannot be installed: {error}") from error
 
 
 def _works(python: str) -> bool:

@@ -11,7 +11,7 @@ from zarrstore import v2
 
 if TYPE_CHECKING:
     from azurite import Azurite
-    from databases import Secantus, Valkey
+    from daemons import Secantus, Valkey
 
 pytest_plugins = ["azurite", "database_servers"]
 
