@@ -34,7 +34,13 @@ _HOMES = {
         "rmdir",
     ),
     "layers": ("ConsolidatedMetadataStore", "LRUStoreCache"),
-    "making": ("init_array", "init_group", "migrate_1to2"),
+    "making": (
+        "ContainsArrayError",
+        "ContainsGroupError",
+        "init_array",
+        "init_group",
+        "migrate_1to2",
+    ),
     "memory": ("DictStore", "KVStore", "MemoryStore"),
     "n5": ("N5FSStore", "N5Store"),
     "servers": ("MongoDBStore", "RedisStore"),
@@ -79,6 +85,8 @@ if TYPE_CHECKING:
     from zarrstore.v2.functions import rmdir as rmdir
     from zarrstore.v2.layers import ConsolidatedMetadataStore as ConsolidatedMetadataStore
     from zarrstore.v2.layers import LRUStoreCache as LRUStoreCache
+    from zarrstore.v2.making import ContainsArrayError as ContainsArrayError
+    from zarrstore.v2.making import ContainsGroupError as ContainsGroupError
     from zarrstore.v2.making import init_array as init_array
     from zarrstore.v2.making import init_group as init_group
     from zarrstore.v2.making import migrate_1to2 as migrate_1to2

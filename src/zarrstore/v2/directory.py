@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from typing import Any, ClassVar
 
 from zarrstore.abc import Store
-from zarrstore.errors import BackendError, InvalidKeyError, KeyNotFoundError
-from zarrstore.keys import join
+from zarrstore.errors import InvalidKeyError, StoreURLError
 from zarrstore.stores import local
 from zarrstore.stores._files import raise_backend_error
-from zarrstore.v2.keys import ARRAY_KEY, LowerKeys
+from zarrstore.v2.keys import LowerKeys
+from zarrstore.v2.levels import LevelledStore
 from zarrstore.v2.store import DimensionSeparator, V2Store, checked_move, normalize_path
 
 __all__ = ["DirectoryStore", "NestedDirectoryStore", "TempStore"]
 
 
-class DirectoryStore(V2Store):
+class DirectoryStore(LevelledStore):
     """A store in a directory, one file a key.
 
     Parameters
@@ -30,7 +28,7 @@ class DirectoryStore(V2Store):
 
     Raises
     ------
-    FileExistsError
+    StoreURLError
         If there is a file at the path.
 
     Notes
@@ -47,8 +45,6 @@ class DirectoryStore(V2Store):
     >>> os.listdir("data.zarr/a"), store.getsize("a/b")
     (['b'], 5)
     """
-
-    _closes: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -67,51 +63,16 @@ class DirectoryStore(V2Store):
         self.path = str(store.root)
         self.normalize_keys = normalize_keys
         if os.path.lexists(self.path) and not os.path.isdir(self.path):
-            raise FileExistsError(errno.EEXIST, "there is a file, and no directory", self.path)
+            raise StoreURLError(f"{self.path!r} is a file: a DirectoryStore is a directory")
         V2Store.__init__(self, self._layers(store), dimension_separator=dimension_separator)
 
     def _layers(self, store: Store) -> Store:
         """Return what shows a directory's files under other keys, or itself."""
         return LowerKeys(store) if self.normalize_keys else store
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        try:
-            super().__setitem__(key, value)
-        except BackendError as error:
-            if error.errno == errno.EISDIR:
-                self.delete_dir(key)
-                super().__setitem__(key, value)
-            elif error.errno == errno.ENOTDIR:
-                raise KeyNotFoundError(str(error), store=self.url, key=key) from error
-            else:
-                raise
-
-    def __delitem__(self, key: str) -> None:
-        """Delete a key, or all that is below a path."""
-        if key not in self and not self.is_empty(key):
-            self.delete_dir(key)
-        else:
-            super().__delitem__(key)
-
     def dir_path(self, path: str | None = None) -> str:
         """Return where the directory of a path is."""
         return os.path.join(self.path, *normalize_path(path).split("/")).rstrip(os.sep)
-
-    def listdir(self, path: str | None = None) -> list[str]:
-        """Return the names one level below a path, sorted; none if there is nothing there.
-
-        Of an array whose chunks lie in directories, ``dimension_separator="/"``, the keys of
-        the chunks (``"0/0"``) stand in the place of those directories.
-        """
-        names = super().listdir(path)
-        if self._dimension_separator != "/" or ARRAY_KEY not in names:
-            return names
-        start = join(normalize_path(path), "")
-        found: list[str] = []
-        for name in names:
-            below = [key[len(start) :] for key in self.list_prefix(start + name)]
-            found += below if name.isdecimal() and below else [name]
-        return sorted(found)
 
     def rename(self, src_path: str, dst_path: str) -> None:
         """Move a directory or file at once, however much is in it.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from zarrstore.abc import Store
 from zarrstore.keys import join
 from zarrstore.stores.remote import RemoteStore
 from zarrstore.v2.keys import LowerKeys
-from zarrstore.v2.store import DimensionSeparator, V2Store, normalize_path
+from zarrstore.v2.levels import LevelledStore
+from zarrstore.v2.store import DimensionSeparator, normalize_path
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["FSStore"]
 
 
-class FSStore(V2Store):
+class FSStore(LevelledStore):
     """A store on any filesystem that fsspec knows: S3, HTTP, local files, caches ...
 
     Parameters
@@ -63,8 +64,6 @@ class FSStore(V2Store):
     ({'a/b': b'hello'}, ['a', 'c'])
     >>> store.clear()
     """
-
-    _closes: ClassVar[bool] = False
 
     def __init__(
         self,

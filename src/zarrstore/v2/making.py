@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 from numcodecs.registry import get_codec
 
-from zarrstore.errors import MetadataError
+from zarrstore.errors import MetadataError, NodeExistsError
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.format.documents import dumps, parse
 from zarrstore.format.documents_v2 import (
@@ -20,16 +21,40 @@ from zarrstore.format.documents_v2 import (
 )
 from zarrstore.hierarchy.opening import create_array, create_group
 from zarrstore.registry import StoreLike
-from zarrstore.v2.functions import normalize_store_arg
-from zarrstore.v2.store import DimensionSeparator, normalize_path
+from zarrstore.v2.functions import contains_array, normalize_store_arg
+from zarrstore.v2.store import DimensionSeparator, V2Store, normalize_path
 
-__all__ = ["init_array", "init_group", "migrate_1to2"]
+__all__ = [
+    "ContainsArrayError",
+    "ContainsGroupError",
+    "init_array",
+    "init_group",
+    "migrate_1to2",
+]
 
 _DEFAULT = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 _V1_METADATA = "meta"
 _V1_ATTRIBUTES = "attrs"
 _FIRST_ARGUMENT = {"lz4": "acceleration", "lzma": "format"}
 """What the one option of a compressor is called that is not its level."""
+
+
+class ContainsArrayError(NodeExistsError, ValueError):
+    """There is already an array at the path."""
+
+
+class ContainsGroupError(NodeExistsError, ValueError):
+    """There is already a group at the path."""
+
+
+@contextmanager
+def _told_by_kind(face: V2Store, path: str | bytes | None) -> Iterator[None]:
+    """Raise what zarr 2 raises of a node that exists, which is a ValueError."""
+    try:
+        yield
+    except NodeExistsError as error:
+        cls = ContainsArrayError if contains_array(face, path) else ContainsGroupError
+        raise cls(str(error), store=error.store, key=error.key) from error
 
 
 def init_array(
@@ -79,8 +104,8 @@ def init_array(
 
     Raises
     ------
-    NodeExistsError
-        If there is an array or group, and not ``overwrite``.
+    ContainsArrayError, ContainsGroupError
+        If there is one, and not ``overwrite``.
     TypeError, ValueError, MetadataError
         If an option is not valid.
 
@@ -94,20 +119,21 @@ def init_array(
     face = normalize_store_arg(store)
     base = np.dtype(dtype)  # None is float64
     lengths = (*((shape,) if isinstance(shape, int | np.integer) else shape), *base.shape)
-    create_array(
-        face,
-        name=normalize_path(path) or None,
-        shape=lengths,
-        dtype=base.base,
-        chunks=_chunks(chunks, len(lengths)),
-        compressor=_compressor(compressor, lengths),
-        fill_value=fill_value,
-        order=order,
-        overwrite=overwrite,
-        filters=[*([] if object_codec is None else [object_codec]), *(filters or ())] or None,
-        dimension_separator=dimension_separator or face.dimension_separator,
-        zarr_format=2,
-    )
+    with _told_by_kind(face, path):
+        create_array(
+            face,
+            name=normalize_path(path) or None,
+            shape=lengths,
+            dtype=base.base,
+            chunks=_chunks(chunks, len(lengths)),
+            compressor=_compressor(compressor, lengths),
+            fill_value=fill_value,
+            order=order,
+            overwrite=overwrite,
+            filters=[*([] if object_codec is None else [object_codec]), *(filters or ())] or None,
+            dimension_separator=dimension_separator or face.dimension_separator,
+            zarr_format=2,
+        )
     _empty(chunk_store, path, overwrite)
 
 
@@ -151,8 +177,8 @@ def init_group(
 
     Raises
     ------
-    NodeExistsError
-        If there is an array or group, and not ``overwrite``.
+    ContainsArrayError, ContainsGroupError
+        If there is one, and not ``overwrite``.
 
     Examples
     --------
@@ -161,12 +187,14 @@ def init_group(
     >>> sorted(store)
     ['.zgroup', 'a/.zgroup', 'a/b/.zgroup']
     """
-    create_group(
-        normalize_store_arg(store),
-        path=normalize_path(path),
-        overwrite=overwrite,
-        zarr_format=2,
-    )
+    face = normalize_store_arg(store)
+    with _told_by_kind(face, path):
+        create_group(
+            face,
+            path=normalize_path(path),
+            overwrite=overwrite,
+            zarr_format=2,
+        )
     _empty(chunk_store, path, overwrite)
 
 

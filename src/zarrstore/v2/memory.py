@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from zarrstore.errors import KeyNotFoundError
 from zarrstore.registry import make_store
 from zarrstore.stores.mapping import MappingStore
+from zarrstore.v2.levels import LevelledStore
 from zarrstore.v2.store import DimensionSeparator, V2Store
 
 __all__ = ["DictStore", "KVStore", "MemoryStore"]
@@ -45,7 +46,7 @@ class KVStore(V2Store):
         super().__init__(make_store(mutablemapping))
 
 
-class MemoryStore(V2Store):
+class MemoryStore(LevelledStore):
     """A store in the memory of this process: a dict for each level of the hierarchy.
 
     Parameters
@@ -70,8 +71,6 @@ class MemoryStore(V2Store):
     ({'a': {'b': b'hello'}}, ['b'])
     """
 
-    _closes: ClassVar[bool] = False
-
     def __init__(
         self,
         root: MutableMapping[str, Any] | None = None,
@@ -88,13 +87,6 @@ class MemoryStore(V2Store):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _same, (self._store, type(self), self._dimension_separator)
-
-    def __delitem__(self, key: str) -> None:
-        """Delete a key, or all that is below a path."""
-        if key not in self and not self.is_empty(key):
-            self.delete_dir(key)
-        else:
-            super().__delitem__(key)
 
 
 class DictStore(MemoryStore):

@@ -13,6 +13,7 @@ from zarrstore.keys import join
 from zarrstore.listable import Listable
 from zarrstore.registry import StoreLike, make_store
 from zarrstore.sync import SyncStore
+from zarrstore.v2.keys import ARRAY_KEY
 from zarrstore.v2.separators import SlashesByDefault
 
 __all__ = ["DimensionSeparator", "V2Store", "as_v2", "checked_move", "normalize_path", "restored"]
@@ -187,8 +188,21 @@ class V2Store(SyncStore):
         self.setitems(dict(*args, **kwargs))
 
     def listdir(self, path: str | None = None) -> list[str]:
-        """Return the names one level below a path, sorted; none if there is nothing there."""
-        return sorted(self.list_dir(normalize_path(path)))
+        """Return the names one level below a path, sorted; none if there is nothing there.
+
+        Of an array whose chunks lie in directories, ``dimension_separator="/"``, the keys of
+        the chunks (``"0/0"``) stand in the place of those directories.
+        """
+        start = normalize_path(path)
+        names = sorted(self.list_dir(start))
+        if self._dimension_separator != "/" or ARRAY_KEY not in names:
+            return names
+        found: list[str] = []
+        for name in names:
+            place = join(start, name)
+            below = [key[len(place) :] for key in self.list_prefix(place)]
+            found += [name + rest for rest in below] if name.isdecimal() and below else [name]
+        return sorted(found)
 
     def rmdir(self, path: str | None = None) -> None:
         """Delete every key below a path, by default all. A key of that name stays."""
