@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 from cache_folder import made_once
 
-__all__ = ["ROOT", "environment", "judge", "run"]
+__all__ = ["ROOT", "environment", "judge", "outcomes", "run"]
 
 ROOT = Path(__file__).parents[1]
 ZARR = ("zarr==2.18.7", "numcodecs<0.16", "numpy<2.3")
@@ -71,37 +71,36 @@ def run(file: Path, function: str, *arguments: Any, cwd: Path) -> Any:
     return json.loads(done.stdout.rstrip().rpartition("\n")[2])
 
 
-def judge(file: Path, folder: Path, **variables: str) -> dict[str, dict[str, int]]:
+def outcomes(file: Path, folder: Path, **variables: str) -> dict[str, str]:
     """Run a test file by the pytest of that environment.
 
     Returns
     -------
     dict
-        By class, how many of its items passed, failed and were skipped.
+        By ``Class.test``, or ``test``, whether it ``"passed"``, ``"failed"`` or was ``"skipped"``.
     """
     report = folder / "report.xml"
-    options = [
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(folder),
-        "--noconftest",
-        "-p",
-        "no:cacheprovider",
-        "-q",
-    ]
+    options = ["-c", os.devnull, "--rootdir", str(folder), "--noconftest", "-q"]
     done = _started(
-        "-m", "pytest", *options, "--import-mode=importlib", f"--junitxml={report}", str(file),
-        cwd=folder, **variables,
+        "-m", "pytest", *options, "-p", "no:cacheprovider", "--import-mode=importlib",
+        f"--junitxml={report}", str(file), cwd=folder, **variables,
     )  # fmt: skip
     assert report.exists(), done.stdout + done.stderr
     print(done.stdout)
-    counts: dict[str, dict[str, int]] = {}
+    found: dict[str, str] = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        name = case.get("classname", "").rpartition(".")[2]
+        cls = case.get("classname", "").rpartition(".")[2]
         bad = case.find("failure") is not None or case.find("error") is not None
         skipped = case.find("skipped") is not None
-        ended = "failed" if bad else "skipped" if skipped else "passed"
-        found = counts.setdefault(name, {"passed": 0, "failed": 0, "skipped": 0})
-        found[ended] += 1
+        name = f"{cls}.{case.get('name')}" if cls.startswith("Test") else str(case.get("name"))
+        found[name] = "failed" if bad else "skipped" if skipped else "passed"
+    return found
+
+
+def judge(file: Path, folder: Path, **variables: str) -> dict[str, dict[str, int]]:
+    """Run a test file there; return by class how many tests passed, failed and were skipped."""
+    counts: dict[str, dict[str, int]] = {}
+    for name, ended in outcomes(file, folder, **variables).items():
+        none = {"passed": 0, "failed": 0, "skipped": 0}
+        counts.setdefault(name.partition(".")[0], none)[ended] += 1
     return counts

@@ -24,7 +24,7 @@ class LevelledStore(V2Store):
             if error.errno == errno.EISDIR:
                 self.delete_dir(key)
                 super().__setitem__(key, value)
-            elif error.errno == errno.ENOTDIR:
+            elif error.errno in (errno.ENOTDIR, errno.EEXIST):
                 raise KeyNotFoundError(str(error), store=self.url, key=key) from error
             else:
                 raise
