@@ -154,7 +154,17 @@ def test_what_a_store_cannot_do(store):
 
 
 @pytest.mark.parametrize(
-    "value", [5, "text", None, [1], np.arange(6).reshape(2, 3).T, memoryview(b"abcd")[::2]]
+    "value",
+    [
+        5,
+        "text",
+        None,
+        [1],
+        np.arange(6).reshape(2, 3).T,
+        memoryview(b"abcd")[::2],
+        np.array([None, "a"]),
+        np.array([(1, None)], "i4,O"),
+    ],
 )
 def test_values_that_are_none(store, value):
     with pytest.raises(TypeError, match="C-contiguous"):

@@ -137,13 +137,13 @@ def test_pipelines_with_a_zip_in_another_store(tmp_path: Path) -> None:
     ("url", "says"),
     [
         ("nothing://x", "unknown scheme 'nothing'.*known are .*file.*memory.*s3"),
-        ("x|nothing:", r"unknown adapter 'nothing:'.*known are zip"),
+        ("x|nothing:", r"unknown adapter 'nothing:'.*known are n5, zip"),
         ("x|y", "unknown adapter 'y'"),
         ("s3:/bucket/x", r"did you mean 's3://bucket/x'"),
         ("", "empty path"),
-        ("data.n5", "N5"),
         ("memory://a/|zip:", "does not name a file"),
         ("|zip:", "nothing before"),
+        ("|n5:", "nothing before"),
         ("x||zip:", "nothing before"),
         ("file:/a", "did you mean 'file:///a'"),
         ("file:a", "did you mean 'file://a'"),
@@ -224,7 +224,7 @@ def test_a_zip_behind_a_chain_is_not_a_local_one(
 def test_a_file_that_is_no_zip_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     for given in (tmp_path / "notes.txt", f"file://{tmp_path}/notes.txt"):
-        with pytest.raises(zarrstore.StoreURLError, match="is a file, and no zip file"):
+        with pytest.raises(zarrstore.StoreURLError, match="is a file, and neither a zip file"):
             open_store(given, mode="w")
     assert (tmp_path / "notes.txt").read_text() == "hello"
 
@@ -319,7 +319,7 @@ def test_other_packages_add_schemes_and_adapters(
     open_store("memory://adapters").sync["a/b"] = b"1"
     assert open_store("memory://adapters|folder:a").sync["b"] == b"1"
     assert "shout" in known_schemes()
-    assert known_adapters() == ["folder", "zip"]
+    assert known_adapters() == ["folder", "n5", "zip"]
 
 
 def test_a_scheme_that_two_packages_register_is_an_error(

@@ -19,7 +19,7 @@ import zarrstore
 from benchmarks.arrays.libraries import CODECS, Library, Spec
 from benchmarks.arrays.session import Measure, Plan, Session
 from benchmarks.arrays.timing import timed
-from benchmarks.arrays.zarr2 import ROOT
+from benchmarks.workers import ROOT
 
 PEERS = ("zarr", "zarr fused", "zarrs", "tensorstore")
 CHUNKS = {"16 KiB": 64, "256 KiB": 256, "4 MiB": 1024}

@@ -5,9 +5,7 @@ Runs in an environment of its own, which has zarr 2 and numpy.
 
 from __future__ import annotations
 
-import json
 import platform
-import sys
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +14,7 @@ import zarr
 from numcodecs import Blosc, Zstd
 
 from benchmarks.arrays.timing import timed
+from benchmarks.workers import serve
 
 CODECS = {
     "none": None,
@@ -62,9 +61,4 @@ def answer(request: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    for line in sys.stdin:
-        try:
-            reply = {"answer": answer(json.loads(line))}
-        except Exception as error:
-            reply = {"error": repr(error)}
-        print(json.dumps(reply), flush=True)
+    serve(answer)

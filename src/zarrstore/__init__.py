@@ -80,20 +80,29 @@ _HOMES = {
         "tree",
     ),
     "zarrstore.runtime": ("limits",),
-    "zarrstore.stores.local": ("LocalStore",),
+    "zarrstore.stores.dbm": ("DBMStore",),
+    "zarrstore.stores.lmdb": ("LMDBStore",),
+    "zarrstore.stores.local": ("LocalStore", "TempStore"),
     "zarrstore.stores.mapping": ("MappingStore",),
     "zarrstore.stores.memory": ("MemoryStore",),
+    "zarrstore.stores.mongodb": ("MongoDBStore",),
     "zarrstore.stores.object": ("ObjectStore",),
+    "zarrstore.stores.redis": ("RedisStore",),
     "zarrstore.stores.remote": ("RemoteStore",),
+    "zarrstore.stores.sqlite": ("SQLiteStore",),
     "zarrstore.stores.wrappers.base": ("WrapperStore",),
+    "zarrstore.stores.wrappers.cache": ("CacheStore",),
+    "zarrstore.stores.wrappers.consolidated": ("ConsolidatedStore",),
     "zarrstore.stores.wrappers.latency": ("LatencyStore",),
     "zarrstore.stores.wrappers.logging": ("LoggingStore",),
+    "zarrstore.stores.wrappers.n5": ("N5Store",),
+    "zarrstore.stores.wrappers.nested": ("NestedStore",),
     "zarrstore.stores.wrappers.prefix": ("PrefixStore",),
     "zarrstore.stores.zip": ("ZipStore",),
     "zarrstore.sync": ("SyncStore",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("aio",)
+_MODULES = ("aio", "v2")
 
 __version__ = "0.1.0.dev0"
 __all__ = [*sorted([*_HOME, *_MODULES]), "__version__"]
@@ -116,6 +125,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from zarrstore import aio as aio
+    from zarrstore import v2 as v2
     from zarrstore.abc import ABSENT as ABSENT
     from zarrstore.abc import BlockingStore as BlockingStore
     from zarrstore.abc import Capability as Capability
@@ -172,14 +182,24 @@ if TYPE_CHECKING:
     from zarrstore.hierarchy.saving import save_group as save_group
     from zarrstore.hierarchy.saving import tree as tree
     from zarrstore.runtime import limits as limits
+    from zarrstore.stores.dbm import DBMStore as DBMStore
+    from zarrstore.stores.lmdb import LMDBStore as LMDBStore
     from zarrstore.stores.local import LocalStore as LocalStore
+    from zarrstore.stores.local import TempStore as TempStore
     from zarrstore.stores.mapping import MappingStore as MappingStore
     from zarrstore.stores.memory import MemoryStore as MemoryStore
+    from zarrstore.stores.mongodb import MongoDBStore as MongoDBStore
     from zarrstore.stores.object import ObjectStore as ObjectStore
+    from zarrstore.stores.redis import RedisStore as RedisStore
     from zarrstore.stores.remote import RemoteStore as RemoteStore
+    from zarrstore.stores.sqlite import SQLiteStore as SQLiteStore
     from zarrstore.stores.wrappers.base import WrapperStore as WrapperStore
+    from zarrstore.stores.wrappers.cache import CacheStore as CacheStore
+    from zarrstore.stores.wrappers.consolidated import ConsolidatedStore as ConsolidatedStore
     from zarrstore.stores.wrappers.latency import LatencyStore as LatencyStore
     from zarrstore.stores.wrappers.logging import LoggingStore as LoggingStore
+    from zarrstore.stores.wrappers.n5 import N5Store as N5Store
+    from zarrstore.stores.wrappers.nested import NestedStore as NestedStore
     from zarrstore.stores.wrappers.prefix import PrefixStore as PrefixStore
     from zarrstore.stores.zip import ZipStore as ZipStore
     from zarrstore.sync import SyncStore as SyncStore

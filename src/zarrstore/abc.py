@@ -263,6 +263,13 @@ class BlockingStore(Store):
         version: Version | None = target._set(key, self._value(value))
         return version
 
+    def _delete_plainly(self, key: str) -> bool | None:
+        """Do what `delete` does without coroutines; return what the hook does."""
+        self._deleting(key)
+        target: Any = self._view_of or self
+        found: bool | None = target._delete(key)
+        return found
+
 
 @functools.cache
 def _and_shared(found: Capability) -> Capability:

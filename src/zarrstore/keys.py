@@ -11,16 +11,26 @@ every key under that node, never ``a/bc`` and never the key ``a/b`` itself.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from zarrstore.errors import InvalidKeyError
 
-__all__ = ["MAX_KEY_BYTES", "check_key", "check_prefix", "is_key", "join"]
+__all__ = [
+    "MAX_KEY_BYTES",
+    "check_key",
+    "check_keys",
+    "check_prefix",
+    "is_key",
+    "join",
+    "legal_keys",
+]
 
 MAX_KEY_BYTES = 1024
 _SURELY_SHORT = MAX_KEY_BYTES // 4
 
-_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/\\\x00\ud800-\udfff]+"
-_match = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*").fullmatch
+# possessive: a segment that does not fit will not fit if it is shorter
+_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/\\\x00\ud800-\udfff]++"
+_match = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*+").fullmatch
 
 
 def is_key(key: str) -> bool:
@@ -49,9 +59,57 @@ def check_key(key: str) -> str:
     >>> check_key("a/zarr.json")
     'a/zarr.json'
     """
-    if isinstance(key, str) and is_key(key):
+    # as `is_key`, without the call: this runs before every operation
+    if (
+        isinstance(key, str)
+        and _match(key) is not None
+        and (len(key) <= _SURELY_SHORT or len(key.encode()) <= MAX_KEY_BYTES)
+    ):
         return key
     raise InvalidKeyError(f"invalid key {_shown(key)}: {_fault(key, 'key')}", key=_name(key))
+
+
+def check_keys(keys: Collection[str]) -> None:
+    """Raise `InvalidKeyError` for the first of many keys that is not legal.
+
+    Examples
+    --------
+    >>> check_keys(["a/b", "c"])
+    """
+    if not _surely_legal(keys):
+        for key in keys:
+            check_key(key)
+
+
+def legal_keys(keys: list[str]) -> list[str]:
+    """Return those of many strings that are legal keys.
+
+    Examples
+    --------
+    >>> legal_keys(["a/b", "/c", ".zgroup"])
+    ['a/b', '.zgroup']
+    """
+    return keys if _surely_legal(keys) else [key for key in keys if is_key(key)]
+
+
+_RARE = ("//", "/.", "\\", "\0/", "/\0", "\0.", "\0\0")
+
+
+def _surely_legal(keys: Collection[str]) -> bool:
+    """Tell whether all of many keys are plain ones, looking at them as one string.
+
+    This takes a fifth of the time of the one after the other, and most keys are plain.
+    """
+    try:
+        text = "\0" + "\0".join(keys) + "\0"
+    except TypeError:
+        return False
+    return (
+        text.isascii()
+        and not any(rare in text for rare in _RARE)
+        and text.count("\0") == len(keys) + 1
+        and max(map(len, keys)) <= _SURELY_SHORT
+    )
 
 
 def check_prefix(prefix: str) -> str:

@@ -8,7 +8,7 @@ from itertools import islice
 from types import CoroutineType
 from typing import Any
 
-from zarrstore.keys import is_key
+from zarrstore.keys import legal_keys
 from zarrstore.runtime import Home, LoopHome
 
 __all__ = ["Listing"]
@@ -83,7 +83,7 @@ class Listing(AsyncIterator[str]):
         self._done = len(batch) < size
         if self._prefix is not None:
             return self._new_names(batch)
-        return [key for key in batch if is_key(key)]
+        return legal_keys(batch)
 
     async def _started(self) -> Any:
         source = self._call()
@@ -96,7 +96,7 @@ class Listing(AsyncIterator[str]):
 
     def _new_names(self, keys: list[str]) -> list[str]:
         start = len(self._prefix or "")
-        fresh = dict.fromkeys(key[start:].partition("/")[0] for key in keys if is_key(key))
+        fresh = dict.fromkeys(key[start:].partition("/")[0] for key in legal_keys(keys))
         names = [name for name in fresh if name not in self._names]
         self._names.update(names)
         return names

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, Flag, auto
 from types import CoroutineType
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, Final, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ReadOnlyError, UnsupportedOperationError
@@ -169,6 +169,15 @@ class Operations(ABC):
     """Whether ``_get_each`` and ``_set_each`` are coroutines that wait in a thread of their own,
     so that much is moved quicker by several of them than by a coroutine for each value."""
 
+    _delete_tells = False
+    """Whether ``_delete`` is a plain function that returns if there was such a key, so that a
+    mapping need not ask before."""
+    _foreign_format: Literal[2] | None = None
+    """The version of Zarr as which a store shows data of another format; ``None`` for others."""
+
+    _documents_first = False
+    """Whether the document of an array has to be there before its chunks are written."""
+
     _read_only = False
     _closed = False
     _view_of: Operations | None = None
@@ -243,6 +252,10 @@ class Operations(ABC):
                 key=key,
             )
 
+    def _read_back(self, key: str, value: Buffer) -> Buffer:  # noqa: ARG002
+        """Return what a value that is written to a key is read as: of a foreign format, another."""
+        return value
+
     def _value(self, value: Any) -> Buffer:
         """Return a value as bytes (or a flat view of them), or raise `TypeError`."""
         if type(value) is bytes:
@@ -251,11 +264,13 @@ class Operations(ABC):
             view = memoryview(value)
         except (TypeError, ValueError):
             view = None
-        if view is None or not view.c_contiguous:
+        objects = getattr(getattr(value, "dtype", None), "hasobject", False)
+        if view is None or objects or not view.c_contiguous:
             raise TypeError(
                 "a value is a C-contiguous bytes-like object (bytes, bytearray, memoryview, "
                 f"numpy array), not {type(value).__name__}"
-                + ("" if view is None else " with another memory order; copy it first")
+                + (" of objects, whose addresses mean nothing elsewhere" if objects else "")
+                + ("" if view is None or objects else " with another memory order; copy it first")
             )
         if self._takes_views and view.nbytes:
             return view.cast("B")

@@ -120,24 +120,28 @@ def _open_path(path: str, request: OpenRequest) -> Store:
         raise StoreURLError(f"{path!r} is no path: it has a NUL character")
     path = os.path.expanduser(path)
     named = path.rstrip("/")
-    if named.lower().endswith(".n5"):
-        raise StoreURLError(
-            f"{path!r} is an N5 container by its name, which is not supported; "
-            "give LocalStore(path) for a Zarr directory of that name"
-        )
     kind = _kind_of(named or path)
     if kind != stat.S_IFDIR:
-        if named.lower().endswith(".zip") or (kind == stat.S_IFREG and _is_zip(named)):
+        if named.lower().endswith(".zip") or (
+            kind == stat.S_IFREG and _begins_with(named, b"PK\x03\x04", b"PK\x05\x06")
+        ):
             _no_options(request, "a zip file")
             return _open_zip_file(named, request.read_only)
         if kind == stat.S_IFREG:
+            if _begins_with(named, b"SQLite format 3\0"):
+                options = request.storage_options
+                found: Store = _load("sqlite", "SQLiteStore")(
+                    named, read_only=request.read_only, **options
+                )
+                return found
             raise StoreURLError(
-                f"{named!r} is a file, and no zip file: a store is a directory or a zip file"
+                f"{named!r} is a file, and neither a zip file nor an SQLite database: a store is "
+                "one of these, or a directory"
             )
     durable = bool(request.storage_options.get("durable", False))
     _no_options(request, "a local directory", "durable")
     store: Store = _load("local", "LocalStore")(path, read_only=request.read_only, durable=durable)
-    return store
+    return _load("wrappers.n5", "N5Store")(store) if named.lower().endswith(".n5") else store
 
 
 def _kind_of(path: str) -> int | None:
@@ -148,10 +152,10 @@ def _kind_of(path: str) -> int | None:
         return None
 
 
-def _is_zip(path: str) -> bool:
+def _begins_with(path: str, *beginnings: bytes) -> bool:
     try:
         with open(path, "rb") as file:
-            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+            return file.read(16).startswith(beginnings)
     except OSError:
         return False
 
@@ -228,6 +232,13 @@ def _local_path(url: str) -> str | None:
     return os.path.expanduser(_without_localhost(url[scheme.end() :]))
 
 
+def _open_n5_adapter(request: OpenRequest) -> Store:
+    if request.below is None or not request.below.url:
+        raise StoreURLError(f"{redact('|' + request.url)!r} has nothing before the '|'")
+    store, n5 = request.below.open(), _load("wrappers.n5", "N5Store")
+    return _below(store if isinstance(store, n5) else n5(store), request.rest)
+
+
 def _below(store: Store, path: str) -> Store:
     path = path.strip("/")
     if not path:
@@ -240,19 +251,30 @@ def _open_by_class(module: str, name: str) -> Handler:
     """Return what opens a URL by the ``from_url`` of a store, or of a wrapper, imported then."""
 
     def opened(request: OpenRequest) -> Store:
-        store: Store = _load(module, name).from_url(
-            request.url, request.storage_options, request.read_only
-        )
+        try:
+            store_class = _load(module, name)
+        except ImportError as error:  # which says what to install
+            url = redact(request.url)
+            raise StoreURLError(f"cannot open {url!r}: {error}", store=url) from error
+        store: Store = store_class.from_url(request.url, request.storage_options, request.read_only)
         return store
 
     return opened
 
 
 _SCHEMES: dict[str, Handler] = {
+    "dbm": _open_by_class("dbm", "DBMStore"),
     "file": _open_file,
+    "lmdb": _open_by_class("lmdb", "LMDBStore"),
     "memory": _open_memory,
+    "mongodb": _open_by_class("mongodb", "MongoDBStore"),
+    "mongodb+srv": _open_by_class("mongodb", "MongoDBStore"),
+    "redis": _open_by_class("redis", "RedisStore"),
+    "redis+unix": _open_by_class("redis", "RedisStore"),
+    "rediss": _open_by_class("redis", "RedisStore"),
+    "sqlite": _open_by_class("sqlite", "SQLiteStore"),
 }
-_ADAPTERS: dict[str, Handler] = {"zip": _open_zip_adapter}
+_ADAPTERS: dict[str, Handler] = {"n5": _open_n5_adapter, "zip": _open_zip_adapter}
 
 
 def _plugins(group: str) -> dict[str, Any]:

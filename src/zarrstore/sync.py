@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, Literal, Self
 
 from zarrstore.byte_range import ByteRequest, is_byte_request
@@ -46,11 +46,13 @@ class SyncStore(MutableMapping[str, bytes]):
     (True, b'hello', 1, ['b'])
     """
 
-    __slots__ = ("_drive", "_store")
+    __slots__ = ("_drive", "_plain", "_store")
 
     def __init__(self, store: Listable) -> None:
         self._store = store
         self._drive = store._home.drive
+        # of a store that blocks: one value without a coroutine, which takes longer than some do
+        self._plain: Any = store if hasattr(store, "_get_plainly") else None
 
     @property
     def store(self) -> Listable:
@@ -100,9 +102,12 @@ class SyncStore(MutableMapping[str, bytes]):
         >>> sync.get("a"), sync.get("a", RangeByteRequest(1, 3)), sync.get("b", b"-")
         (b'hello', b'el', b'-')
         """
-        if byte_range is None and is_byte_request(default):
+        if default is not None and byte_range is None and is_byte_request(default):
             byte_range, default = default, None
-        value = self._drive(self._store.get, key, byte_range)
+        if byte_range is None and self._plain is not None:
+            value = self._plain._get_plainly(key)
+        else:
+            value = self._drive(self._store.get, key, byte_range)
         return default if value is None else value
 
     def get_ranges(self, key: str, byte_ranges: Iterable[ByteRequest]) -> list[Buffer] | None:
@@ -155,6 +160,9 @@ class SyncStore(MutableMapping[str, bytes]):
         expect: Version | Literal[Absent.ABSENT] | None = None,
     ) -> Version | None:
         """Write a value, atomically; return its version, or ``None``: see `Store.set`."""
+        if expect is None and self._plain is not None:
+            version: Version | None = self._plain._set_plainly(key, value)
+            return version
         return self._drive(self._store.set, key, value, expect=expect)
 
     def set_if_not_exists(self, key: str, value: Any) -> bool:
@@ -174,7 +182,10 @@ class SyncStore(MutableMapping[str, bytes]):
 
     def delete(self, key: str) -> None:
         """Delete a key; nothing happens if there is none: see `Store.delete`."""
-        self._drive(self._store.delete, key)
+        if self._plain is not None:
+            self._plain._delete_plainly(key)
+        else:
+            self._drive(self._store.delete, key)
 
     def delete_dir(self, prefix: str) -> None:
         """Delete every key under a prefix: see `Store.delete_dir`."""
@@ -205,10 +216,14 @@ class SyncStore(MutableMapping[str, bytes]):
         self._drive(self._store.close)
 
     def _iterate(self, listing: Any) -> Iterator[str]:
+        for batch in self._batches(listing):
+            yield from batch
+
+    def _batches(self, listing: Any) -> Iterator[Sequence[str]]:
         assert isinstance(listing, Listing)
         try:
             while batch := self._drive(listing.next_batch):
-                yield from batch
+                yield batch
         finally:
             listing.close()
 
@@ -219,18 +234,30 @@ class SyncStore(MutableMapping[str, bytes]):
         self.close()
 
     def __getitem__(self, key: str) -> bytes:
-        value = self._drive(self._store.get, key)
+        if self._plain is not None:
+            value = self._plain._get_plainly(key)
+        else:
+            value = self._drive(self._store.get, key)
         if value is None:
-            raise KeyNotFoundError(f"no key {key!r} in {self.url}", store=self.url, key=key)
-        return bytes(value)
+            raise self._missing(key)
+        return value if type(value) is bytes else bytes(value)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._drive(self._store.set, key, value)
+        if self._plain is not None:
+            self._plain._set_plainly(key, value)
+        else:
+            self._drive(self._store.set, key, value)
 
     def __delitem__(self, key: str) -> None:
-        if not self.exists(key):
-            raise KeyNotFoundError(f"no key {key!r} in {self.url}", store=self.url, key=key)
-        self.delete(key)
+        if self._plain is not None and self._store._delete_tells:
+            found = self._plain._delete_plainly(key)
+        elif found := self.exists(key):
+            self.delete(key)
+        if not found:
+            raise self._missing(key)
+
+    def _missing(self, key: str) -> KeyNotFoundError:
+        return KeyNotFoundError(f"no key {key!r} in {self.url}", store=self.url, key=key)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self.exists(key)
@@ -239,4 +266,4 @@ class SyncStore(MutableMapping[str, bytes]):
         return self.list()
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.list())
+        return sum(map(len, self._batches(self._store.list())))

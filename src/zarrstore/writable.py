@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from zarrstore.errors import ConflictError
 from zarrstore.fan_out import map_bounded
-from zarrstore.keys import check_key
+from zarrstore.keys import check_key, check_keys
 from zarrstore.operations import (
     ABSENT,
     Absent,
@@ -19,6 +19,9 @@ from zarrstore.operations import (
 )
 
 __all__ = ["Writable"]
+
+_WRITE = Capability.WRITE
+_DELETE = Capability.DELETE
 
 
 class Writable(Operations):
@@ -47,9 +50,15 @@ class Writable(Operations):
         return NotImplemented
 
     def _writing(self, what: str, *keys: str) -> None:
-        for key in keys:
-            check_key(key)
-        self._require(Capability.WRITE, what, "it cannot be written", keys[0] if keys else "")
+        if len(keys) == 1:
+            check_key(keys[0])
+        else:
+            check_keys(keys)
+        self._require(_WRITE, what, "it cannot be written", keys[0] if keys else "")
+
+    def _deleting(self, key: str) -> None:
+        check_key(key)
+        self._require(_DELETE, "delete", "write a value of your own that marks it", key)
 
     @operation
     async def set(
@@ -226,8 +235,7 @@ class Writable(Operations):
     @operation
     async def delete(self, key: str) -> None:
         """Delete a key; nothing happens if there is none. A directory is never deleted."""
-        check_key(key)
-        self._require(Capability.DELETE, "delete", "write a value of your own that marks it", key)
+        self._deleting(key)
         await self._hook("_delete", key)
 
     def _conflict(self, key: str, expected: object, found: Version | None) -> ConflictError:

@@ -61,9 +61,13 @@ def _counted(names: Iterator[str], counts: Counter[str]) -> Iterator[str]:
 
 
 async def _counted_async(names: AsyncIterator[str], counts: Counter[str]) -> AsyncIterator[str]:
-    async for name in names:
-        counts["keys"] += 1
-        yield name
+    try:
+        async for name in names:
+            counts["keys"] += 1
+            yield name
+    finally:
+        if hasattr(names, "aclose"):
+            await names.aclose()
 
 
 def _counting(names: Any, counts: Counter[str]) -> Any:

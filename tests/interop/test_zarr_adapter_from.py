@@ -22,10 +22,8 @@ from zarrstore.interop.zarr import from_zarr, to_zarr
 
 @pytest.fixture(autouse=True)
 def blocks_where_that_is_the_test(blockbuster: BlockBuster) -> None:
-    """Let the kit call a blocking face under a running loop, as a notebook does."""
+    """Let their stores block where they do."""
     let_theirs_block(blockbuster)
-    for function in blockbuster.functions.values():
-        function.can_block_in("zarrstore_testing/loops.py", "cell")
 
 
 class TestTheirMemory(StoreTests):

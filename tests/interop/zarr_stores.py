@@ -15,10 +15,16 @@ from blockbuster import BlockBuster
 
 from zarrstore.abc import BlockingStore, Store
 from zarrstore.runtime import ForkSafeLock, PerProcess
-from zarrstore.stores.local import LocalStore
+from zarrstore.stores.dbm import DBMStore
+from zarrstore.stores.lmdb import LMDBStore
+from zarrstore.stores.local import LocalStore, TempStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
+from zarrstore.stores.mongodb import MongoDBStore
+from zarrstore.stores.redis import RedisStore
 from zarrstore.stores.remote import RemoteStore
+from zarrstore.stores.sqlite import SQLiteStore
+from zarrstore.stores.wrappers.cache import CacheStore
 from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.logging import LoggingStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
@@ -75,23 +81,40 @@ def _s3(_: Path, request: pytest.FixtureRequest) -> Store:
     return RemoteStore.from_url(f"{bucket.url}/a", bucket.storage_options)
 
 
+def _redis(_: Path, request: pytest.FixtureRequest) -> Store:
+    server = request.getfixturevalue("valkey")
+    return RedisStore(uuid.uuid4().hex, host="127.0.0.1", port=server.port)
+
+
+def _mongodb(_: Path, request: pytest.FixtureRequest) -> Store:
+    server = request.getfixturevalue("secantus")
+    return MongoDBStore("zarr", uuid.uuid4().hex, host="127.0.0.1", port=server.port)
+
+
 MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {
     "memory": lambda _, __: MemoryStore(),
     "local": lambda folder, _: LocalStore(folder),
     "zip": lambda folder, _: ZipStore(folder / "a.zip"),
     "mapping": lambda _, __: MappingStore(OrderedDict()),
     "table": lambda folder, _: TableStore(str(folder / "pairs.sqlite")),
+    "sqlite": lambda folder, _: SQLiteStore(folder / "a.db"),
+    "lmdb": lambda folder, _: LMDBStore(folder / "a.lmdb"),
+    "dbm": lambda folder, _: DBMStore(folder / "a.dbm", open="dumb"),
     "fsspec memory": lambda _, __: RemoteStore.from_url(f"memory://{uuid.uuid4().hex}"),
     "fsspec local": lambda folder, _: RemoteStore.from_url(f"local://{folder}"),
     "s3": _s3,
+    "redis": _redis,
+    "mongodb": _mongodb,
     "prefix": lambda _, __: PrefixStore(MemoryStore({"other": b"1"}), "a/b"),
     "prefix of local": lambda folder, _: PrefixStore(LocalStore(folder), "a"),
     "logging": lambda folder, _: LoggingStore(LocalStore(folder)),
     "latency": lambda _, __: LatencyStore(MemoryStore(), get_latency=0.001),
+    "cache": lambda folder, _: CacheStore(LocalStore(folder)),
+    "temporary": lambda folder, _: TempStore(dir=folder),
 }
 """Makers by name, called with an empty directory and the ``request`` of pytest."""
 
-DIRECTORIES = {"local", "fsspec local", "prefix of local", "logging"}
+DIRECTORIES = {"local", "fsspec local", "prefix of local", "logging", "cache", "temporary"}
 """Those in which a key cannot be a prefix as well."""
 
 

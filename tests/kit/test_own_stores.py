@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import doctest
 import io
+import json
+import pickle
+import re
 import tempfile
 import uuid
 import zipfile
@@ -18,13 +21,19 @@ from zarrstore_testing import StoreTests
 
 import zarrstore.abc
 from zarrstore.abc import Store
-from zarrstore.stores.local import LocalStore
+from zarrstore.hierarchy.formats import CONSOLIDATED_KEY, V2, V3
+from zarrstore.keys import MAX_KEY_BYTES
+from zarrstore.stores.local import LocalStore, TempStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
 from zarrstore.stores.object import ObjectStore
 from zarrstore.stores.remote import RemoteStore
+from zarrstore.stores.wrappers.cache import CacheStore
+from zarrstore.stores.wrappers.consolidated import ConsolidatedStore
 from zarrstore.stores.wrappers.latency import LatencyStore
 from zarrstore.stores.wrappers.logging import LoggingStore
+from zarrstore.stores.wrappers.n5 import N5Store
+from zarrstore.stores.wrappers.nested import NestedStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
 from zarrstore.stores.zip import ZipStore
 
@@ -32,6 +41,9 @@ if TYPE_CHECKING:
     from servers import Bucket
 
 pytest_plugins = ["servers"]
+
+CHUNK = re.compile(r"\d+(\.\d+)+")
+"""A name that has a meaning where chunks are in nested directories."""
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +113,68 @@ class TestLoggingStore(StoreTests):
 class TestLatencyStore(StoreTests):
     def make_store(self) -> Store:
         return LatencyStore(MemoryStore(), 0.001, 0.001)
+
+
+class TestCacheStore(StoreTests):
+    def make_store(self) -> Store:
+        return CacheStore(MemoryStore())
+
+
+class TestCacheStoreOnDisk(InDirectory):
+    def make_store(self) -> Store:
+        cache = LocalStore(self.new_directory())
+        return CacheStore(LocalStore(self.new_directory()), cache=cache, max_bytes=100_000)
+
+
+class TestCacheStoreOverLatency(StoreTests):
+    many_keys = 300
+    examples = 5
+
+    def make_store(self) -> Store:
+        return CacheStore(LatencyStore(MemoryStore(), 0.001, 0.001))
+
+
+class TestConsolidatedStore(StoreTests):
+    """Beside the documents: what is below a prefix that has none."""
+
+    def allows_key(self, key: str) -> bool:
+        documents = {*V2.names, *V3.names, CONSOLIDATED_KEY}
+        return key.rpartition("/")[2] not in documents and len(f"d/{key}".encode()) <= MAX_KEY_BYTES
+
+    def make_store(self) -> Store:
+        group = {".zgroup": {"zarr_format": 2}}
+        document = json.dumps({"zarr_consolidated_format": 1, "metadata": group}).encode()
+        store = ConsolidatedStore(MemoryStore({CONSOLIDATED_KEY: document}))
+        assert store.sync.exists(".zgroup")  # the documents are read by now
+        return PrefixStore(store, "d")
+
+
+class TestN5Store(StoreTests):
+    """Beside the documents, which hold what N5 can say and nothing else, and the blocks."""
+
+    def allows_key(self, key: str) -> bool:
+        name = key.rpartition("/")[2]
+        documents = {*V2.names, *V3.names, "attributes.json"}
+        return name not in documents and not CHUNK.fullmatch(name)
+
+    def make_store(self) -> Store:
+        return N5Store(MemoryStore())
+
+
+class TestNestedStore(StoreTests):
+    def allows_key(self, key: str) -> bool:
+        return not CHUNK.fullmatch(key.rpartition("/")[2])
+
+    def make_store(self) -> Store:
+        return NestedStore(MemoryStore())
+
+
+class TestTempStore(InDirectory):
+    """As other processes see it: a pickle of one, which leaves the directory on `close`."""
+
+    def make_store(self) -> Store:
+        store: Store = pickle.loads(pickle.dumps(TempStore(dir=self.new_directory())))
+        return store
 
 
 class TestZipStore(InDirectory):

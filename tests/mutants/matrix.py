@@ -20,11 +20,14 @@ from zarrstore_testing import Options, check_store, registry
 
 from zarrstore.abc import Store
 from zarrstore.interop.zarr import from_zarr
+from zarrstore.stores.dbm import DBMStore
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
 from zarrstore.stores.object import ObjectStore
 from zarrstore.stores.remote import RemoteStore
+from zarrstore.stores.sqlite import SQLiteStore
+from zarrstore.stores.wrappers.cache import CacheStore
 from zarrstore.stores.zip import ZipStore
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance-matrix.md"
@@ -53,10 +56,13 @@ OURS: dict[str, Callable[[], Store]] = {
     "MappingStore": lambda: MappingStore({}),
     "LocalStore": lambda: LocalStore(_directory()),
     "ZipStore": lambda: ZipStore(f"{_directory()}/x.zip"),
+    "SQLiteStore": lambda: SQLiteStore(f"{_directory()}/x.db"),
+    "DBMStore, dumb": lambda: DBMStore(f"{_directory()}/x.dbm", open="dumb"),
     "RemoteStore, fsspec memory": lambda: RemoteStore(MemoryFileSystem(), f"/{uuid.uuid4()}"),
     "RemoteStore, fsspec local": lambda: RemoteStore(LocalFileSystem(), _directory()),
     "ObjectStore, obstore memory": lambda: ObjectStore(obstore.store.MemoryStore()),
     "ObjectStore, obstore local": lambda: ObjectStore(obstore.store.LocalStore(_directory())),
+    "CacheStore, local": lambda: CacheStore(LocalStore(_directory())),
 }
 ZARR: dict[str, Callable[[], Store]] = {
     "MemoryStore": lambda: from_zarr(zarr.storage.MemoryStore()),

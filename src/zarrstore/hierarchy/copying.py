@@ -20,10 +20,10 @@ from zarrstore.format.codecs.base import Codec
 from zarrstore.format.codecs.pipeline import CodecPipeline
 from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.consolidated import without_snapshot
-from zarrstore.hierarchy.creating import NewNode, write_document
+from zarrstore.hierarchy.creating import NewNode, as_read_back, write_document
 from zarrstore.hierarchy.formats import FORMATS, NodeFormat
 from zarrstore.hierarchy.group_core import GroupCore, node_of, open_node
-from zarrstore.hierarchy.likes import codec_v3, converted_options, merged_options
+from zarrstore.hierarchy.likes import codec_v3, converted_options, merged_options, without_n5
 from zarrstore.hierarchy.nodes import not_found
 from zarrstore.hierarchy.options_v2 import array_document
 from zarrstore.hierarchy.resizing import chunks_stored
@@ -94,14 +94,23 @@ async def copy_node(
     for job in jobs:
         counter.total += await job.plan()
     await new.clear()
+    if dest._documents_first:
+        await _write_documents(new, dest, copies)
     for job in jobs:
         await job.run(verify, counter)
+    if not dest._documents_first:
+        await _write_documents(new, dest, copies)
+    return copies[""]
+
+
+async def _write_documents(
+    new: NewNode, store: Store, copies: Mapping[str, ArrayCore | GroupCore]
+) -> None:
     # those above come after those below: what is not complete is not found
     for path in sorted(copies, key=lambda path: path.count("/"), reverse=True):
         if path:
-            await write_document(dest, copies[path].path, copies[path].document)
+            await write_document(store, copies[path].path, copies[path].document)
     await new.write(copies[""].document, attributes_first=True)
-    return copies[""]
 
 
 async def _all_nodes(node: ArrayCore | GroupCore) -> dict[str, ArrayCore | GroupCore]:
@@ -184,11 +193,13 @@ def _copy_of(
         group = without_snapshot(node.document) if same else format.group(node.document.attributes)
         return node_of(store, path, group)
     changes = {name: value for name, value in options.items() if name != "zarr_format"}
-    if same and not changes:
-        return ArrayCore(store, path, node.document, node.spec)
-    made = converted_options(node.document, node.spec, zarr_format=format.version)
-    document = array_document(merged_options(made, changes), format.version)
-    return ArrayCore(store, path, document, compile_spec(document))
+    document = without_n5(node.document)
+    if changes or not same:
+        made = converted_options(document, compile_spec(document), zarr_format=format.version)
+        document = array_document(merged_options(made, changes), format.version)
+    document = as_read_back(store, path, document)
+    spec = node.spec if document is node.document else compile_spec(document)
+    return ArrayCore(store, path, document, spec)
 
 
 class _Counter:

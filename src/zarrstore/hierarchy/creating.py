@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 from zarrstore.abc import Capability, Store
 from zarrstore.errors import MetadataError, NodeExistsError
@@ -22,7 +23,9 @@ from zarrstore.hierarchy.formats import (
 from zarrstore.keys import check_prefix, join
 from zarrstore.redaction import join_url
 
-__all__ = ["NewNode", "node_path", "write_document"]
+__all__ = ["NewNode", "as_read_back", "node_path", "write_document"]
+
+T = TypeVar("T", bound=AnyDocument)
 
 
 def node_path(path: str) -> str:
@@ -91,7 +94,8 @@ class NewNode:
                 )
             found = document
         if found is None:
-            format = V2 if (zarr_format or default) == 2 else V3
+            version = zarr_format or self._store._foreign_format or default
+            format = V2 if version == 2 else V3
         else:
             format = format_of(found)
             if zarr_format not in (None, format.version):
@@ -140,6 +144,8 @@ class NewNode:
         for path in self._missing:
             await self._create(path, format.encode(format.group({})), exclusive=self._can_race)
         files = format.encode(document)
+        if self._store._foreign_format is not None:
+            attributes_first = False  # they may be in one document with the rest
         if attributes_first:
             await _write_others(self._store, self._path, files)
         exclusive = self._can_race and not self._overwrite
@@ -163,6 +169,19 @@ class NewNode:
             store=self._store.url,
             key=self._path,
         )
+
+
+def as_read_back(store: Store, path: str, document: T) -> T:
+    """Return what the document of a node is read as when it was written to a store."""
+    if store._foreign_format is None:
+        return document
+    format = format_of(document)
+    files = {
+        name: store._read_back(join(path, name), data)
+        for name, data in format.encode(document).items()
+    }
+    found: Any = format.decode([files.get(name) for name in format.names], path, store.url)
+    return cast("T", found)
 
 
 async def _write_others(store: Store, path: str, files: Mapping[str, bytes]) -> None:

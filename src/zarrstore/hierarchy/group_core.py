@@ -26,7 +26,7 @@ from zarrstore.hierarchy.consolidated import (
     consolidated_v3,
     without_snapshot,
 )
-from zarrstore.hierarchy.creating import NewNode, node_path
+from zarrstore.hierarchy.creating import NewNode, as_read_back, node_path
 from zarrstore.hierarchy.formats import (
     CONSOLIDATED_KEY,
     RESERVED_NAMES,
@@ -366,7 +366,7 @@ async def create_array(
     """Create an array, and write ``data`` into it if that is among the options."""
     new = NewNode(store, path, overwrite)
     format = await new.find_format(options.get("zarr_format"))
-    document = array_document(options, format.version)
+    document = as_read_back(store, path, array_document(options, format.version))
     write_empty = config_of(options).write_empty_chunks
     array = ArrayCore(store, path, document, compile_spec(document), write_empty)
     data = options.get("data") if options.get("write_data", True) else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 
 from zarrstore.format.array_spec import ArraySpec, compile_spec
 from zarrstore.format.chunk_grids import ChunkGrid, RegularGrid
 from zarrstore.format.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec
 from zarrstore.format.codecs.bytes import Bytes
+from zarrstore.format.codecs.n5 import N5Block
 from zarrstore.format.codecs.registry import codec_of
 from zarrstore.format.codecs.sharding_indexed import ShardingIndexed
 from zarrstore.format.codecs.transpose import Transpose
@@ -26,7 +28,14 @@ from zarrstore.hierarchy.faces import Face
 from zarrstore.hierarchy.formats import AnyArrayDocument
 from zarrstore.hierarchy.options import ArrayOptions
 
-__all__ = ["codec_v3", "converted_options", "data_options", "like_options", "merged_options"]
+__all__ = [
+    "codec_v3",
+    "converted_options",
+    "data_options",
+    "like_options",
+    "merged_options",
+    "without_n5",
+]
 
 DIMENSIONS_ATTRIBUTE = "_ARRAY_DIMENSIONS"
 """Where xarray keeps the names of dimensions in Zarr v2."""
@@ -45,6 +54,7 @@ def like_options(a: Any, given: Mapping[str, Any]) -> ArrayOptions:
     """
     document = _document_of(a)
     if document is not None:
+        document = without_n5(document)
         spec = compile_spec(document)
         version = given.get("zarr_format") or document.zarr_format
         options = {**_shape_options(document, spec), "zarr_format": version}
@@ -99,6 +109,14 @@ def converted_options(
         options |= _options_v2(spec)
     options["attributes"] = attributes
     return cast("ArrayOptions", options)
+
+
+def without_n5(document: AnyArrayDocument) -> AnyArrayDocument:
+    """Return the document of an array as it would be, were it not in an N5 container."""
+    compressor = getattr(document, "compressor", None)
+    if compressor is None or compressor.get("id") != N5Block.name:
+        return document
+    return msgspec.structs.replace(document, compressor=compressor.get("compressor_config"))
 
 
 def _are_names(names: Any, ndim: int) -> bool:

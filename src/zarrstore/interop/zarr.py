@@ -23,6 +23,7 @@ except ImportError as error:
         "zarrstore.interop.zarr needs zarr-python 3.1 or later: pip install 'zarrstore[zarr]'"
     ) from error
 
+from zarrstore.interop._n5_codec import register_n5
 from zarrstore.interop._zarr_adapter import BlockingStoreAdapter, StoreAdapter
 from zarrstore.interop._zarr_python import ZarrPythonStore
 from zarrstore.runtime import LoopHome
@@ -66,6 +67,8 @@ def to_zarr(store_like: StoreLike = None, *, read_only: bool | None = None) -> z
         if isinstance(store_like, Face):
             store_like = open_store(store_like)
         store = make_store(store_like, read_only=bool(read_only))
+        if store._foreign_format is not None:
+            register_n5()
         if isinstance(store, ZarrPythonStore):
             adapted = store.zarr_store
             read_only = store.read_only if read_only is None else read_only

@@ -1,11 +1,14 @@
-"""`LocalStore`: a directory, one file a key."""
+"""`LocalStore`: a directory, one file a key; `TempStore`: one that goes with its process."""
 
 from __future__ import annotations
 
+import atexit
 import errno
 import functools
 import os
+import shutil
 import stat as stat_module
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -38,7 +41,7 @@ from zarrstore.stores._files import (
     write_file,
 )
 
-__all__ = ["LocalStore"]
+__all__ = ["LocalStore", "TempStore"]
 
 T = TypeVar("T")
 
@@ -378,6 +381,71 @@ class LocalStore(BlockingStore):
             except OSError as error:
                 if error.errno not in _MISSING:
                     raise_backend_error(error, "list", self.url, below)
+
+
+class TempStore(LocalStore):
+    """Keep each value in a file below a new temporary directory, which goes with its process.
+
+    Parameters
+    ----------
+    suffix, prefix : str
+        What the name of the directory ends and begins with.
+    dir : path-like, optional
+        The directory to make it in; by default the one for temporary files.
+    read_only : bool, default False
+    durable : bool, default False
+        As in `LocalStore`.
+
+    Notes
+    -----
+    The directory is removed by `close`, and when the process that made it ends; not by a forked
+    child, nor by a store that a pickle opened. A process that is killed leaves it.
+
+    Examples
+    --------
+    >>> with TempStore().sync as store:
+    ...     store["a"] = b"1"
+    ...     root = store.store.root
+    >>> root.exists()
+    False
+    """
+
+    _remove: Callable[[], None] | None = None
+
+    def __init__(
+        self,
+        suffix: str = "",
+        prefix: str = "zarr",
+        dir: str | os.PathLike[str] | None = None,
+        *,
+        read_only: bool = False,
+        durable: bool = False,
+    ) -> None:
+        root = tempfile.mkdtemp(suffix, prefix, None if dir is None else os.path.abspath(dir))
+        super().__init__(root, read_only=read_only, durable=durable)
+        self._remove = functools.partial(_remove, root, os.getpid())
+        atexit.register(self._remove)
+
+    def _close(self) -> None:
+        if self._remove is not None:
+            atexit.unregister(self._remove)
+            self._remove()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        target: Any = self._view_of or self
+        return _reopened, (self._root, self._durable, self._read_only, target._read_only)
+
+
+def _remove(root: str, pid: int) -> None:
+    if pid == os.getpid():
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _reopened(root: str, durable: bool, read_only: bool, base: bool) -> TempStore:
+    """Return a store over the directory of another one, which it leaves there."""
+    store = TempStore.__new__(TempStore)
+    LocalStore.__init__(store, root, read_only=base, durable=durable)
+    return store if read_only == base else store.with_read_only(read_only)
 
 
 def _version(there: os.stat_result) -> Version:

@@ -22,6 +22,7 @@ from zarrstore.format.codecs.base import (
     split,
     take,
 )
+from zarrstore.format.codecs.blosc_library import compress
 from zarrstore.format.codecs.blosc_stacks import StackFormat, decode_stack
 from zarrstore.operations import Buffer
 
@@ -129,7 +130,7 @@ class Blosc(BytesBytesCodec):
                 f"blosc takes {blosc.MAX_BUFFERSIZE} bytes at most, and the chunk has "
                 f"{len(data)}; use smaller chunks or another compressor"
             )
-        encoded: bytes = blosc.compress(
+        return compress(
             data,
             self.cname.encode(),
             self.clevel,
@@ -137,7 +138,6 @@ class Blosc(BytesBytesCodec):
             self.blocksize,
             typesize=min(self.typesize or 1, _LARGEST_TYPESIZE),
         )
-        return encoded
 
     encodes_many = True
 

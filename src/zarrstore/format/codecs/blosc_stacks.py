@@ -17,6 +17,7 @@ import numpy as np
 from numcodecs import blosc
 
 from zarrstore.format.codecs.base import Pieces, split
+from zarrstore.format.codecs.blosc_library import compress
 from zarrstore.format.codecs.scratch import Scratch
 from zarrstore.operations import Buffer
 
@@ -102,7 +103,7 @@ class StackFormat:
         count, streams = len(data) // self.size, self._streams
         blocks = self._shuffled(data, count) if self._is_shuffled else data
         cname, clevel = self._options
-        encoded = blosc.compress(
+        encoded = compress(
             blocks, cname, clevel, blosc.NOSHUFFLE, self._stream, typesize=self._element
         )
         (header,) = np.frombuffer(encoded, _HEADER, 1)

@@ -167,6 +167,9 @@ class _Chain:
                 return made
             except TypeError as error:
                 raise MetadataError(f"{id}: {error}") from error
+        if id == "n5_wrapper":
+            block: Codec = codec_class("n5.N5Block").from_configuration(configuration)
+            return block
         if known_id(id):
             return numcodecs_codec(id, configuration)
         other = "OtherElements" if self._bytes_from is None else "OtherBytes"

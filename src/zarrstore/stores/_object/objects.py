@@ -10,12 +10,13 @@ from contextlib import suppress
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from zarrstore.byte_range import ByteRequest, OffsetByteRequest, RangeByteRequest, resolve
-from zarrstore.errors import BackendError, ConflictError
+from zarrstore.errors import BackendError, ConflictError, UnsupportedOperationError
 from zarrstore.operations import Absent, Buffer, Capability, Stat, Version
 from zarrstore.stores._object.report import ObjectsReport, status_of
 from zarrstore.stores._report import looks_like_html
 
 __all__ = [
+    "AzureObjects",
     "GoogleObjects",
     "HTTPObjects",
     "LocalObjects",
@@ -285,6 +286,27 @@ class LocalObjects(Objects):
         for directory, _, _ in os.walk(path, topdown=False):
             with suppress(OSError):
                 os.rmdir(directory)
+
+
+class AzureObjects(Objects):
+    """Azure Blob Storage, where one name that XML cannot hold makes all listings unreadable."""
+
+    def set(self, key: str, value: Buffer) -> Version | None:
+        self._check(key)
+        return super().set(key, value)
+
+    def set_if(self, key: str, value: Buffer, expect: Any, conflict: Conflict) -> Version | None:
+        self._check(key)
+        return super().set_if(key, value, expect, conflict)
+
+    def _check(self, key: str) -> None:
+        if "\ufffe" in key or "\uffff" in key:
+            raise UnsupportedOperationError(
+                f"{self.report.url} cannot have the key {key!r}: its listings are XML, which has "
+                "no U+FFFE and U+FFFF; use another key",
+                store=self.report.url,
+                key=key,
+            )
 
 
 class GoogleObjects(Objects):

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from zarrstore.redaction import redact
 from zarrstore.stores._object.objects import (
+    AzureObjects,
     GoogleObjects,
     HTTPObjects,
     LocalObjects,
@@ -38,7 +39,7 @@ _TIMEOUTS = {"timeout": "10m", "read_timeout": "30s", "connect_timeout": "5s"}
 _KINDS: dict[str, type[Objects]] = {
     "S3Store": Objects,
     "GCSStore": GoogleObjects,
-    "AzureStore": Objects,
+    "AzureStore": AzureObjects,
     "HTTPStore": HTTPObjects,
     "LocalStore": LocalObjects,
     "MemoryStore": MemoryObjects,
@@ -249,33 +250,59 @@ class GoogleSource(URLSource):
 
 
 class AzureSource(URLSource):
-    """``az://container/prefix``, as adlfs opens it: an account, and its key or signature."""
+    """``az://container/prefix``, as adlfs opens it: an account, and its key or signature.
 
+    All of them may stand in a ``connection_string``, with the address of a server or emulator.
+    """
+
+    kind = AzureObjects
     has_user = True
 
     def _read(self, alike: bool) -> None:
         given = self._given("abfs")
         container, _, host = self._place.partition("@")
         self._container = container
-        names = {
+        named = {
             "account_name": given.take("account_name") or host.partition(".")[0] or None,
             "account_key": given.take("account_key"),
             "sas_key": given.take("sas_token"),
             "skip_signature": given.take("anon"),
         }
+        self._config = _of_connection_string(given.take("connection_string") or "")
+        self._config |= {name: value for name, value in named.items() if value}
         given.end()
-        self._config = {name: value for name, value in names.items() if value}
         if alike and ("account_name" not in self._config or len(self._config) < 2):
             raise NotTranslatable("an account of Azure, or its credentials, that are not given")
+
+    def secrets(self) -> list[str]:
+        return [*super().secrets(), *secrets_of("", self._config)]
 
     def make(self) -> Any:
         return _stores().AzureStore(
             self._container,
             prefix=self._path or None,
             config=self._config,
-            client_options=_TIMEOUTS,
+            client_options=_client(self._config.get("endpoint")),
             retry_config=_RETRIES,
         )
+
+
+def _of_connection_string(text: str) -> dict[str, Any]:
+    """Return what a connection string of Azure says, as obstore names it."""
+    parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
+    if parts.get("UseDevelopmentStorage", "").lower() == "true":
+        return {"use_emulator": True}
+    account, endpoint = parts.get("AccountName"), parts.get("BlobEndpoint")
+    if endpoint is None and account and "EndpointSuffix" in parts:
+        protocol = parts.get("DefaultEndpointsProtocol", "https")
+        endpoint = f"{protocol}://{account}.blob.{parts['EndpointSuffix']}"
+    found = {
+        "account_name": account,
+        "account_key": parts.get("AccountKey"),
+        "sas_key": parts.get("SharedAccessSignature"),
+        "endpoint": endpoint and endpoint.rstrip("/"),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 class HTTPSource(URLSource):

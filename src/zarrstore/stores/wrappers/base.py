@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from zarrstore.abc import Stat, Store, Version
 from zarrstore.byte_range import ByteRequest
-from zarrstore.operations import Absent, Capability, Then, Versioned
+from zarrstore.operations import Absent, Buffer, Capability, Then, Versioned
 from zarrstore.readable import Receive
 
 __all__ = ["WrapperStore"]
@@ -35,6 +35,8 @@ class WrapperStore(Store):
         self._inner = store
         self._capabilities = store.capabilities
         self._home = store._home
+        self._foreign_format = self._foreign_format or store._foreign_format
+        self._documents_first = self._documents_first or store._documents_first
 
     @property
     def store(self) -> Store:
@@ -53,6 +55,9 @@ class WrapperStore(Store):
     def _location(self) -> dict[str, Any]:
         """Return the arguments that make this wrapper again."""
         return {"store": self._inner}
+
+    def _read_back(self, key: str, value: Buffer) -> Buffer:
+        return self._inner._read_back(key, value)
 
     async def _hook(self, name: str, *args: Any) -> Any:
         # the wrapped store counts the requests: a wrapper that held one too could starve it

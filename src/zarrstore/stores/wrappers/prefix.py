@@ -9,7 +9,7 @@ from zarrstore.abc import Stat, Store, Version
 from zarrstore.byte_range import ByteRequest
 from zarrstore.errors import ConflictError
 from zarrstore.keys import check_prefix
-from zarrstore.operations import Absent, Then, Versioned
+from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.redaction import join_url
 from zarrstore.stores.wrappers.base import WrapperStore
@@ -51,6 +51,9 @@ class PrefixStore(WrapperStore):
 
     def _location(self) -> dict[str, Any]:
         return {"store": self._inner, "prefix": self._prefix}
+
+    def _read_back(self, key: str, value: Buffer) -> Buffer:
+        return self._inner._read_back(self._prefix + key, value)
 
     async def _get(self, key: str) -> Any:
         return await self._inner.get(self._prefix + key)

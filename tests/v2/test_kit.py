@@ -1,0 +1,34 @@
+"""The conformance kit over the stores that only `zarrstore.v2` has."""
+
+from __future__ import annotations
+
+import pytest
+from zarrstore_testing import StoreTests, check_store, registry
+
+from zarrstore import MemoryStore, Store
+from zarrstore.v2.keys import LowerKeys
+from zarrstore.v2.separators import SlashesByDefault
+
+ABOUT_CASE = {
+    "case_is_kept",
+    "get_missing_is_none",
+    "percent_is_not_decoded",
+    "prefix_is_compared_as_it_is",
+    "prefix_is_not_a_pattern",
+    "random_operations_match_a_dict",
+    "sql_is_ordinary",
+    "unicode_is_not_normalised",
+    "usual_keys_round_trip",
+}
+"""The behaviours that use keys which have capitals."""
+
+
+@pytest.mark.parametrize("name", sorted(registry.keys() - ABOUT_CASE))
+def test_lower_keys(name: str) -> None:
+    report = check_store(lambda: LowerKeys(MemoryStore()), behaviours=[name])
+    assert report.ok, report.failures
+
+
+class TestSlashesByDefault(StoreTests):
+    def make_store(self) -> Store:
+        return SlashesByDefault(MemoryStore())
