@@ -138,9 +138,11 @@ class Connections:
         try:
             if writing and not self._is_ready:
                 return self._made_ready()
-            return self._idle.pop() if self._idle else self._opened("rw")
-        except IndexError:  # another thread was quicker
-            return self._opened("rw")
+            return self._idle.pop()
+        except IndexError:
+            connection = self._opened("rw")
+            # the database may have been deleted
+            return self._made_ready() if writing and connection is None else connection
 
     def give(self, connection: sqlite3.Connection) -> None:
         """Take a connection back; what was not committed is rolled back."""
@@ -154,6 +156,8 @@ class Connections:
             self._end(connection)
         else:
             self._idle.append(connection)
+            if self._closed:  # meanwhile
+                self._empty()
 
     def close(self) -> None:
         """Close what is idle now, and the rest when it is given back."""
@@ -227,7 +231,7 @@ class Connections:
                     store=self._url,
                 )
             connection = sqlite3.connect(
-                f"file:{quote(self._path)}?{options}",
+                f"file:{quote(os.fsencode(self._path))}?{options}",
                 uri=True,
                 timeout=self._timeout,
                 isolation_level=None,
