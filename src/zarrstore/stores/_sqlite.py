@@ -24,6 +24,8 @@ __all__ = ["Connections", "Failures", "raise_sqlite_error"]
 
 _PAGE_SIZE = 8192
 """Of a new database: a value of 256 KiB is written twice as fast as in pages of 4 KiB."""
+_CACHE = 16_000
+"""KiB of pages that a connection keeps, at most."""
 _MOST_IDLE = 8
 _LONGEST_OPERATION = 1.0
 """Seconds for which a fork waits for operations of other threads."""
@@ -186,7 +188,7 @@ class Connections:
                         raise
                     # somebody uses it in its old mode, which will do
             connection.execute("CREATE TABLE IF NOT EXISTS zarr(k TEXT PRIMARY KEY, v BLOB)")
-            self._set_synchronous(connection)
+            self._set_up(connection)
         except BaseException:
             self._end(connection)
             raise
@@ -214,7 +216,7 @@ class Connections:
                 if found is None:
                     self._end(connection)
                     return None
-                self._set_synchronous(connection)
+                self._set_up(connection)
         except BaseException:
             self._end(connection)
             raise
@@ -240,11 +242,12 @@ class Connections:
             self._open.add(connection)
         return connection
 
-    def _set_synchronous(self, connection: sqlite3.Connection) -> None:
+    def _set_up(self, connection: sqlite3.Connection) -> None:
         (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
         # without a write-ahead log anything less may damage the database in a power cut
         level = "FULL" if self._durable or journal != "wal" else "NORMAL"
         connection.execute(f"PRAGMA synchronous = {level}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE}")
 
     def _is_there(self) -> bool:
         try:
