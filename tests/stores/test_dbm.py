@@ -261,6 +261,7 @@ else:
 def test_a_limit_on_the_size_of_files(path: Path, flavour: str) -> None:
     with DBMStore(path, open=flavour).sync as sync:
         sync["a"] = b"old"
+        sync["b"] = b"beside"
     run(
         """
         import resource, signal, sys, zarrstore
@@ -276,7 +277,9 @@ def test_a_limit_on_the_size_of_files(path: Path, flavour: str) -> None:
             assert sys.argv[1] in str(error), error
         else:
             raise AssertionError
-        assert store["a"] == b"old"
+        # gdbm frees the place of the old value before it looks for one for the new
+        assert store.get("a") == (None if sys.argv[2] == "gnu" else b"old")
+        assert store["b"] == b"beside"
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         store["a"] = bytes(300_000)
         store.close()
@@ -285,7 +288,7 @@ def test_a_limit_on_the_size_of_files(path: Path, flavour: str) -> None:
         flavour,
     )
     with DBMStore(path).sync as sync:
-        assert dict(sync) == {"a": bytes(300_000)}
+        assert dict(sync) == {"a": bytes(300_000), "b": b"beside"}
 
 
 def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flavour: str) -> None:
