@@ -22,6 +22,7 @@ STORES = [
     "MemoryStore",
     "ObjectStore",
     "PrefixStore",
+    "RedisStore",
     "RemoteStore",
     "SQLiteStore",
     "WrapperStore",

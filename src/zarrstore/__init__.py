@@ -84,6 +84,7 @@ _HOMES = {
     "zarrstore.stores.mapping": ("MappingStore",),
     "zarrstore.stores.memory": ("MemoryStore",),
     "zarrstore.stores.object": ("ObjectStore",),
+    "zarrstore.stores.redis": ("RedisStore",),
     "zarrstore.stores.remote": ("RemoteStore",),
     "zarrstore.stores.sqlite": ("SQLiteStore",),
     "zarrstore.stores.wrappers.base": ("WrapperStore",),
@@ -177,6 +178,7 @@ if TYPE_CHECKING:
     from zarrstore.stores.mapping import MappingStore as MappingStore
     from zarrstore.stores.memory import MemoryStore as MemoryStore
     from zarrstore.stores.object import ObjectStore as ObjectStore
+    from zarrstore.stores.redis import RedisStore as RedisStore
     from zarrstore.stores.remote import RemoteStore as RemoteStore
     from zarrstore.stores.sqlite import SQLiteStore as SQLiteStore
     from zarrstore.stores.wrappers.base import WrapperStore as WrapperStore

@@ -265,6 +265,9 @@ _SCHEMES: dict[str, Handler] = {
     "file": _open_file,
     "lmdb": _open_by_class("lmdb", "LMDBStore"),
     "memory": _open_memory,
+    "redis": _open_by_class("redis", "RedisStore"),
+    "redis+unix": _open_by_class("redis", "RedisStore"),
+    "rediss": _open_by_class("redis", "RedisStore"),
     "sqlite": _open_by_class("sqlite", "SQLiteStore"),
 }
 _ADAPTERS: dict[str, Handler] = {"zip": _open_zip_adapter}
