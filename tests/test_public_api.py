@@ -20,6 +20,7 @@ STORES = [
     "LoggingStore",
     "MappingStore",
     "MemoryStore",
+    "MongoDBStore",
     "ObjectStore",
     "PrefixStore",
     "RedisStore",

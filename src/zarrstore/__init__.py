@@ -83,6 +83,7 @@ _HOMES = {
     "zarrstore.stores.local": ("LocalStore",),
     "zarrstore.stores.mapping": ("MappingStore",),
     "zarrstore.stores.memory": ("MemoryStore",),
+    "zarrstore.stores.mongodb": ("MongoDBStore",),
     "zarrstore.stores.object": ("ObjectStore",),
     "zarrstore.stores.redis": ("RedisStore",),
     "zarrstore.stores.remote": ("RemoteStore",),
@@ -177,6 +178,7 @@ if TYPE_CHECKING:
     from zarrstore.stores.local import LocalStore as LocalStore
     from zarrstore.stores.mapping import MappingStore as MappingStore
     from zarrstore.stores.memory import MemoryStore as MemoryStore
+    from zarrstore.stores.mongodb import MongoDBStore as MongoDBStore
     from zarrstore.stores.object import ObjectStore as ObjectStore
     from zarrstore.stores.redis import RedisStore as RedisStore
     from zarrstore.stores.remote import RemoteStore as RemoteStore

@@ -265,6 +265,8 @@ _SCHEMES: dict[str, Handler] = {
     "file": _open_file,
     "lmdb": _open_by_class("lmdb", "LMDBStore"),
     "memory": _open_memory,
+    "mongodb": _open_by_class("mongodb", "MongoDBStore"),
+    "mongodb+srv": _open_by_class("mongodb", "MongoDBStore"),
     "redis": _open_by_class("redis", "RedisStore"),
     "redis+unix": _open_by_class("redis", "RedisStore"),
     "rediss": _open_by_class("redis", "RedisStore"),

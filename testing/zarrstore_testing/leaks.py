@@ -28,7 +28,9 @@ def _open_now() -> Counter[str]:
         found["file descriptors"] = len(os.listdir(_DESCRIPTORS))
     found["threads"] = threading.active_count()
     found["tasks"] = sum(
-        isinstance(thing, asyncio.Task) and not thing.done() for thing in gc.get_objects()
+        # by its type: a weak proxy would be asked for its referent, which may be gone
+        issubclass(type(thing), asyncio.Task) and not thing.done()
+        for thing in gc.get_objects()
     )
     return found
 

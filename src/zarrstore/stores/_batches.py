@@ -18,7 +18,7 @@ _BYTES_AT_ONCE = 2**20
 
 
 def batches(
-    keys: Iterable[str], read: Callable[[Sequence[str]], list[bytes | None]]
+    keys: Iterable[T], read: Callable[[Sequence[T]], list[bytes | None]]
 ) -> Iterator[list[bytes | None]]:
     """Yield values as a function reads them, as many at once as are not too large.
 

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain
 from typing import Any, Literal, Self
 
 from zarrstore.abc import BlockingStore, Stat, Version
@@ -15,12 +15,12 @@ from zarrstore.errors import ConflictError, StoreURLError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.redaction import redact
+from zarrstore.stores._batches import batches, portions
 from zarrstore.stores._redis.options import check_options, options_of, url_of
 from zarrstore.stores._redis.server import Command, Server
 
 __all__ = ["RedisStore"]
 
-_FIRST_BATCH, _LARGEST_BATCH, _BATCH_BYTES = 16, 512, 2**21
 _PAGE = 2000
 _ATTEMPTS = 3
 _FAR = 2**60
@@ -197,21 +197,15 @@ class RedisStore(BlockingStore):
             receive(index, value)
 
     def _values(self, requests: Iterable[tuple[str, ByteRequest | None]]) -> Iterator[Any]:
-        """Yield values in order, many in one round trip; few where they are large."""
-        requests = iter(requests)
-        count = _FIRST_BATCH
-        while batch := list(islice(requests, count)):
-            keys = [key for key, _ in batch]
-            answers = self._server.run_many("read", keys, map(self._command, batch))
-            nbytes = 0
-            for (key, byte_range), answer in zip(batch, answers, strict=True):
-                nbytes += len(answer or b"")
-                if byte_range is None or answer:
-                    yield answer
-                else:
-                    yield self._get_range(key, byte_range)
-            fitting = _BATCH_BYTES * len(batch) // max(1, nbytes)
-            count = max(1, min(2 * count, fitting, _LARGEST_BATCH))
+        return chain.from_iterable(batches(requests, self._read))
+
+    def _read(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> list[Any]:
+        keys = [key for key, _ in requests]
+        answers = self._server.run_many("read", keys, map(self._command, requests))
+        return [
+            answer if byte_range is None or answer else self._get_range(key, byte_range)
+            for (key, byte_range), answer in zip(requests, answers, strict=True)
+        ]
 
     def _command(self, request: tuple[str, ByteRequest | None]) -> Command:
         key, byte_range = request
@@ -233,26 +227,13 @@ class RedisStore(BlockingStore):
         return hashlib.sha1(value, usedforsecurity=False).hexdigest()
 
     def _set_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
-        batch: list[tuple[str, Buffer]] = []
-        nbytes = 0
-        try:
-            for item in items:
-                batch.append(item)
-                nbytes += len(item[1])
-                if len(batch) == _LARGEST_BATCH or nbytes >= _BATCH_BYTES:
-                    taken, batch, nbytes = batch, [], 0
-                    self._write(taken)
-        finally:  # what was taken is written, whatever came after it
-            self._write(batch)
+        for some in portions(items):
+            commands = (("SET", self._name(key), value) for key, value in some)
+            self._server.run_many("write", [key for key, _ in some], commands)
 
     def _set_each(self, items: Iterable[tuple[str, Buffer]]) -> None:
         # the next may be made in the memory of this one
         self._set_many((key, bytes(value)) for key, value in items)
-
-    def _write(self, batch: Sequence[tuple[str, Buffer]]) -> None:
-        if batch:
-            commands = (("SET", self._name(key), value) for key, value in batch)
-            self._server.run_many("write", [key for key, _ in batch], commands)
 
     def _delete(self, key: str) -> None:
         self._server.run("delete", key, "UNLINK", self._name(key))

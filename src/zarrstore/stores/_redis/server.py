@@ -30,6 +30,7 @@ _ERRORS: dict[str, Entry] = {
         "the server is full; free some of its memory, or raise its maxmemory",
     ),
     "MovedError": _NOT_CLUSTERS,
+    "ClusterError": _NOT_CLUSTERS,
     "ClusterCrossSlotError": _NOT_CLUSTERS,
     "BusyLoadingError": (BackendError, "the server is starting; try again"),
     "MaxConnectionsError": (BackendError, "raise max_connections"),
@@ -115,7 +116,18 @@ class Server:
     def run(self, action: str, key: str, *command: Any) -> Any:
         """Run a command, and once more if the connection was lost."""
         with self._report.during(action, key):
-            return self._process.get().client.execute_command(*command)
+            pool = self._process.get().client.connection_pool
+            connection = pool.get_connection()
+
+            def asked() -> Any:
+                connection.send_command(*command)
+                return connection.read_response()
+
+            # what the client itself does, but for its telemetry: a sixth of a small read
+            try:
+                return connection.retry.call_with_retry(asked, connection.disconnect)
+            finally:
+                pool.release(connection)
 
     def run_many(
         self, action: str, keys: Sequence[str], commands: Iterable[Command], *, atomic: bool = False
