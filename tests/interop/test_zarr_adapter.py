@@ -30,7 +30,7 @@ from zarrstore.interop.zarr import (
 )
 from zarrstore.runtime import LoopHome
 
-pytest_plugins = ["servers"]
+pytest_plugins = ["servers", "database_servers"]
 
 PROTOTYPE = default_buffer_prototype()
 

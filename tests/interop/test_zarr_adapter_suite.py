@@ -18,7 +18,7 @@ from zarr.testing.strategies import keys as zarr_keys
 
 from zarrstore.interop.zarr import BlockingStoreAdapter, StoreAdapter, to_zarr
 
-pytest_plugins = ["servers"]
+pytest_plugins = ["servers", "database_servers"]
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ class DirectoryMachine(ZarrStoreStateMachine):
 def test_machine(name: str, request: pytest.FixtureRequest) -> None:
     store = to_zarr(make_store(name, request))
     machine = DirectoryMachine if name in DIRECTORIES else ZarrStoreStateMachine
-    is_slow = name in ("s3", "latency")
+    is_slow = name in ("s3", "mongodb", "latency")
     run_state_machine_as_test(
         lambda: machine(store),
         settings=settings(

@@ -20,6 +20,8 @@ from zarrstore.stores.lmdb import LMDBStore
 from zarrstore.stores.local import LocalStore
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.stores.memory import MemoryStore
+from zarrstore.stores.mongodb import MongoDBStore
+from zarrstore.stores.redis import RedisStore
 from zarrstore.stores.remote import RemoteStore
 from zarrstore.stores.sqlite import SQLiteStore
 from zarrstore.stores.wrappers.latency import LatencyStore
@@ -78,6 +80,16 @@ def _s3(_: Path, request: pytest.FixtureRequest) -> Store:
     return RemoteStore.from_url(f"{bucket.url}/a", bucket.storage_options)
 
 
+def _redis(_: Path, request: pytest.FixtureRequest) -> Store:
+    server = request.getfixturevalue("valkey")
+    return RedisStore(uuid.uuid4().hex, host="127.0.0.1", port=server.port)
+
+
+def _mongodb(_: Path, request: pytest.FixtureRequest) -> Store:
+    server = request.getfixturevalue("secantus")
+    return MongoDBStore("zarr", uuid.uuid4().hex, host="127.0.0.1", port=server.port)
+
+
 MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {
     "memory": lambda _, __: MemoryStore(),
     "local": lambda folder, _: LocalStore(folder),
@@ -90,6 +102,8 @@ MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {
     "fsspec memory": lambda _, __: RemoteStore.from_url(f"memory://{uuid.uuid4().hex}"),
     "fsspec local": lambda folder, _: RemoteStore.from_url(f"local://{folder}"),
     "s3": _s3,
+    "redis": _redis,
+    "mongodb": _mongodb,
     "prefix": lambda _, __: PrefixStore(MemoryStore({"other": b"1"}), "a/b"),
     "prefix of local": lambda folder, _: PrefixStore(LocalStore(folder), "a"),
     "logging": lambda folder, _: LoggingStore(LocalStore(folder)),

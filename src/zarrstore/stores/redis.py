@@ -16,7 +16,7 @@ from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.redaction import redact
 from zarrstore.stores._batches import batches, portions
-from zarrstore.stores._redis.options import check_options, options_of, url_of
+from zarrstore.stores._redis.options import checked_options, options_of, url_of
 from zarrstore.stores._redis.server import Command, Server
 
 __all__ = ["RedisStore"]
@@ -71,11 +71,10 @@ class RedisStore(BlockingStore):
         super().__init__(read_only=read_only)
         if not isinstance(prefix, str):
             raise TypeError(f"prefix is a str, not {type(prefix).__name__}")
-        check_options(options)
         self._prefix = prefix
-        self._options = options
-        self._url = url_of(prefix, options)
-        self._server = Server(self._url, options)
+        self._options = checked_options(options)
+        self._url = url_of(prefix, self._options)
+        self._server = Server(self._url, self._options)
 
     @classmethod
     def from_url(

@@ -10,7 +10,9 @@ from zarrstore.stores._report import secrets_of
 
 __all__ = ["options_of", "secrets_in", "server_of", "with_defaults"]
 
-_TIMEOUTS = {
+_DEFAULTS = {
+    # asked again at once after a failure, and a thread less
+    "serverMonitoringMode": "poll",
     "connectTimeoutMS": 5000,
     "serverSelectionTimeoutMS": 5000,
     "socketTimeoutMS": 5000,
@@ -44,7 +46,7 @@ def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
     given = {name.lower() for name in options}
     if uri := _uri_of(options):
         given |= {name.lower() for name, _ in parse_qsl(uri.query)}
-    defaults = {name: value for name, value in _TIMEOUTS.items() if name.lower() not in given}
+    defaults = {name: value for name, value in _DEFAULTS.items() if name.lower() not in given}
     return {"connect": False, **defaults, **options}
 
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-__all__ = ["check_options", "options_of", "url_of"]
+__all__ = ["checked_options", "options_of", "url_of"]
 
 _OURS = {"connection_pool", "decode_responses", "encoding", "retry", "single_connection_client"}
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise unless redis-py is installed and takes these options."""
+def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with the place they leave out; raise unless redis-py takes them."""
     try:
         from redis import Redis
     except ImportError as error:
@@ -27,6 +27,9 @@ def check_options(options: Mapping[str, Any]) -> None:
             f"RedisStore takes no option {', '.join(unknown)}; known are prefix, read_only and "
             f"{', '.join(sorted(known))}"
         )
+    is_unix = options.get("unix_socket_path")
+    place = {"db": 0} if is_unix else {"host": "localhost", "port": 6379, "db": 0}
+    return {**place, **options}
 
 
 def options_of(url: str) -> dict[str, Any]:
@@ -61,10 +64,8 @@ def options_of(url: str) -> dict[str, Any]:
 def url_of(prefix: str, options: Mapping[str, Any]) -> str:
     """Return a URL without credentials that `options_of` understands."""
     query = f"prefix={quote(prefix, safe='/')}"
-    db = options.get("db") or 0
     if path := options.get("unix_socket_path"):
-        return f"redis+unix://{quote(path)}?db={db}&{query}"
+        return f"redis+unix://{quote(path)}?db={options['db']}&{query}"
     scheme = "rediss" if options.get("ssl") else "redis"
-    host = options.get("host", "localhost")
-    host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}:{options.get('port', 6379)}/{db}?{query}"
+    host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
+    return f"{scheme}://{host}:{options['port']}/{options['db']}?{query}"
