@@ -278,6 +278,8 @@ def test_urls(monkeypatch):
         opened("mongodb://h/db/a", socketTimeout=1)
     with pytest.raises(ValueError, match="Unknown option: timeout"):
         MongoDBStore(host="h", timeout=1)
+    with pytest.raises(ValueError, match="no failure would be told"):
+        MongoDBStore(host="mongodb://h/?w=0")
     with pytest.raises(ValueError, match="cannot contain"):
         MongoDBStore("a.b", host="h")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

@@ -292,6 +292,8 @@ def test_a_server_that_is_full(own, make):
             with pytest.raises(BackendError, match="the server is full; free"):
                 call()
         assert dict(store) == {"a": b"1"}
+        assert store.stat("a").version == version
+        store.delete("missing")
         admin.config_set("maxmemory", "0")
     store["a"] = b"new"
     assert store["a"] == b"new"

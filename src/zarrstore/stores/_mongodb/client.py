@@ -115,10 +115,13 @@ class Client:
 
     def _open(self) -> tuple[_Shared, Any]:
         from bson.codec_options import CodecOptions
+        from pymongo.errors import ConfigurationError
 
         database, name = self._place
         shared = _Shared.of(self._options)
         try:
+            if not shared.client.write_concern.acknowledged:
+                raise ConfigurationError("w=0 asks for no answer, so that no failure would be told")
             # whatever the caller's options have documents decoded to
             return shared, shared.client.get_database(database, CodecOptions())[name]
         except Exception:
