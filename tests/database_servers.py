@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from databases import Secantus, Valkey
+from daemons import Secantus, Valkey
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bson.raw_bson import RawBSONDocument
-from databases import Proxy, Secantus
+from daemons import Proxy, Secantus
 from zarrstore_testing import StoreTests
 
 import zarrstore

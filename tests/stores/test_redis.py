@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from databases import Proxy, Valkey
+from daemons import Proxy, Valkey
 from seaweed import free_port
 from zarrstore_testing import StoreTests
 
