@@ -14,17 +14,23 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import zarrstore
-from benchmarks.store_times import CELLS, keys, seconds, times
-from benchmarks.workers import Worker
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests")]
+
+from daemons import Secantus, Valkey  # noqa: E402
+
+import zarrstore  # noqa: E402
+from benchmarks.store_times import CELLS, keys, seconds, times  # noqa: E402
+from benchmarks.workers import Worker  # noqa: E402
 
 WORKER = "benchmarks.stores_zarr2_worker"
-PACKAGES = ("lmdb",)
+PACKAGES = ("lmdb", "redis[hiredis]", "pymongo")
 BATCH = 2**22
 """Bytes that are read, or written, at once by ``get_many`` and ``set_many``."""
 
@@ -33,7 +39,12 @@ BATCH = 2**22
 class Maker:
     """How a store is made, for a path where nothing is, and what is asked of it."""
 
-    make: Callable[[Path], Any]
+    make: Callable[[Path, int | None], Any]
+    """Called with the port of the server, too, where there is one."""
+    server: Callable[[], Any] = nullcontext
+    """What is to run meanwhile."""
+    count: int = 10**9
+    """At most so many keys are written."""
     deleted: int = 10**9
     """At most so many keys are deleted, where that takes long."""
     batches: bool = False
@@ -43,19 +54,31 @@ class Maker:
 
 
 MAKERS = {
-    "SQLiteStore": Maker(zarrstore.SQLiteStore, batches=True, listed=True),
-    "LMDBStore": Maker(zarrstore.LMDBStore, batches=True, listed=True),
-    "DBMStore": Maker(lambda path: zarrstore.DBMStore(path, open="dumb"), deleted=200),
+    "SQLiteStore": Maker(lambda path, _: zarrstore.SQLiteStore(path), batches=True, listed=True),
+    "LMDBStore": Maker(lambda path, _: zarrstore.LMDBStore(path), batches=True, listed=True),
+    "DBMStore": Maker(lambda path, _: zarrstore.DBMStore(path, open="dumb"), deleted=200),
+    "RedisStore": Maker(
+        lambda path, port: zarrstore.RedisStore(path.name, host="127.0.0.1", port=port),
+        server=Valkey,
+        batches=True,
+    ),
+    # there zarr 2 has no index of its keys: each takes as long as there are others
+    "MongoDBStore": Maker(
+        lambda path, port: zarrstore.MongoDBStore("ours", path.name, host="127.0.0.1", port=port),
+        server=Secantus,
+        count=1000,
+        batches=True,
+    ),
 }
 
 
-def ours(maker: Maker, path: Path, size: int, count: int) -> dict[str, float]:
+def ours(maker: Maker, path: Path, port: int | None, size: int, count: int) -> dict[str, float]:
     """Return the seconds for an operation of one key."""
-    with maker.make(path).sync as sync:
+    with maker.make(path, port).sync as sync:
         found = times(sync, size, count, min(count, maker.deleted))
     if maker.batches:
         names = keys(count)
-        with maker.make(path.with_suffix(".many")).sync as sync:
+        with maker.make(path.with_suffix(".many"), port).sync as sync:
             value, at_once = os.urandom(size), BATCH // size
             parts = [names[at : at + at_once] for at in range(0, count, at_once)]
             for what, run in (
@@ -69,21 +92,25 @@ def ours(maker: Maker, path: Path, size: int, count: int) -> dict[str, float]:
 def compare(name: str, worker: Worker, folder: Path, rounds: int) -> None:
     """Print the rows of one class."""
     maker = MAKERS[name]
-    for size, count in CELLS:
+    for size, most in CELLS:
+        count = min(most, maker.count)
         best: dict[str, tuple[float, float]] = {}
         for number in range(rounds):
             place = folder / f"{name}-{size}-{number}"
             place.mkdir()
-            request = {
-                "do": "times",
-                "name": name,
-                "path": str(place / "theirs"),
-                "size": size,
-                "count": count,
-                "deleted": min(count, maker.deleted),
-            }
-            theirs = worker.ask(request)
-            mine = ours(maker, place / "ours", size, count)
+            with maker.server() as server:
+                port = None if server is None else server.port
+                request = {
+                    "do": "times",
+                    "name": name,
+                    "path": str(place / "theirs"),
+                    "port": port,
+                    "size": size,
+                    "count": count,
+                    "deleted": min(count, maker.deleted),
+                }
+                theirs = worker.ask(request)
+                mine = ours(maker, place / "ours", port, size, count)
             for what, taken in mine.items():
                 least = best.get(what, (math.inf, math.inf))
                 best[what] = min(least[0], taken), min(least[1], theirs[what.split("_")[0]])
@@ -98,7 +125,7 @@ def compare(name: str, worker: Worker, folder: Path, rounds: int) -> None:
 
 def list_among_a_million(name: str, folder: Path) -> None:
     """Print how long it takes to list a prefix of 100 keys among a million."""
-    with MAKERS[name].make(folder / f"{name}-million").sync as sync:
+    with MAKERS[name].make(folder / f"{name}-million", None).sync as sync:
         for part in range(100):
             sync.set_many(
                 {f"a/{part:02}/{node:02}/{leaf}": b"" for node in range(100) for leaf in range(100)}

@@ -13,12 +13,14 @@ import zarr
 from benchmarks.store_times import times
 from benchmarks.workers import serve
 
-MAKERS: dict[str, Callable[[str], Any]] = {
-    "DBMStore": lambda path: zarr.DBMStore(path, open=dbm.dumb.open),
-    "LMDBStore": zarr.LMDBStore,
-    "SQLiteStore": zarr.SQLiteStore,
+MAKERS: dict[str, Callable[[str, int], Any]] = {
+    "DBMStore": lambda path, _: zarr.DBMStore(path, open=dbm.dumb.open),
+    "LMDBStore": lambda path, _: zarr.LMDBStore(path),
+    "SQLiteStore": lambda path, _: zarr.SQLiteStore(path),
+    "RedisStore": lambda _, port: zarr.RedisStore("theirs", host="127.0.0.1", port=port),
+    "MongoDBStore": lambda _, port: zarr.MongoDBStore("theirs", host="127.0.0.1", port=port),
 }
-"""How a store is made, for a path where nothing is."""
+"""How a store is made, for a path where nothing is, and the port of a server."""
 
 
 def answer(request: dict[str, Any]) -> Any:
@@ -26,7 +28,7 @@ def answer(request: dict[str, Any]) -> Any:
     if request["do"] == "versions":
         return [zarr.__version__, platform.python_version()]
     warnings.simplefilter("ignore")  # these classes are deprecated there
-    store = MAKERS[request["name"]](request["path"])
+    store = MAKERS[request["name"]](request["path"], request["port"])
     try:
         return times(store, request["size"], request["count"], request["deleted"])
     finally:

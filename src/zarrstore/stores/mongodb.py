@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.redaction import redact
 from zarrstore.requests import part_of
-from zarrstore.stores._batches import batches, portions
+from zarrstore.stores._batches import batches, portions, version_of_content
 from zarrstore.stores._mongodb.client import Client, ClientReport
 from zarrstore.stores._mongodb.options import options_of, secrets_in, server_of
 
@@ -69,6 +68,8 @@ class MongoDBStore(BlockingStore):
     >>> MongoDBStore("data", host="localhost", password="secret", username="me")
     MongoDBStore('mongodb://localhost:27017/data/zarr_collection')
     """
+
+    _delete_tells = True
 
     def __init__(
         self,
@@ -247,7 +248,7 @@ class MongoDBStore(BlockingStore):
         version = document.get(_VERSION)
         if isinstance(version, str):
             return version
-        return hashlib.sha1(self._value_of(document), usedforsecurity=False).hexdigest()
+        return version_of_content(self._value_of(document))
 
     def _set_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         from pymongo import ReplaceOne
@@ -267,9 +268,11 @@ class MongoDBStore(BlockingStore):
     def _set_each(self, items: Iterable[tuple[str, bytes]]) -> None:
         self._set_many(items)
 
-    def _delete(self, key: str) -> None:
+    def _delete(self, key: str) -> bool:
         with self._report.during("delete", key):
-            self._client.collection.delete_many({_KEY: key})  # of zarr 2 there may be several
+            # of zarr 2 there may be several
+            return bool(self._client.collection.delete_many({_KEY: key}).deleted_count)
+        raise AssertionError
 
     def _delete_dir(self, prefix: str) -> None:
         with self._report.during("delete", prefix):

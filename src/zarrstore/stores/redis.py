@@ -21,7 +21,7 @@ from zarrstore.stores._redis.server import Command, Server
 
 __all__ = ["RedisStore"]
 
-_PAGE = 2000
+_FIRST_PAGE, _LARGEST_PAGE = 1000, 16_000
 _ATTEMPTS = 3
 _FAR = 2**60
 
@@ -66,6 +66,7 @@ class RedisStore(BlockingStore):
     """
 
     _takes_views = True
+    _delete_tells = True
 
     def __init__(self, prefix: str = "zarr", *, read_only: bool = False, **options: Any) -> None:
         super().__init__(read_only=read_only)
@@ -234,28 +235,36 @@ class RedisStore(BlockingStore):
         # the next may be made in the memory of this one
         self._set_many((key, bytes(value)) for key, value in items)
 
-    def _delete(self, key: str) -> None:
-        self._server.run("delete", key, "UNLINK", self._name(key))
+    def _delete(self, key: str) -> bool:
+        return bool(self._server.run("delete", key, "UNLINK", self._name(key)))
 
     def _pages(self, prefix: str) -> Iterator[list[bytes]]:
         """Yield names that start with a prefix, each once: a scan may meet one twice."""
         pattern = re.sub(r"([*?[\]\\])", r"\\\1", self._name(prefix)) + "*"
-        seen: set[bytes] = set()
-        cursor, is_first = 0, True
-        while cursor or is_first:
-            cursor, names = self._server.scan(prefix, cursor, pattern, _PAGE)
-            is_first = False
+        cursor, names = self._server.scan(prefix, 0, pattern, _FIRST_PAGE)
+        if names:
+            yield names
+        seen = set(names) if cursor else set()
+        count = _FIRST_PAGE
+        while cursor:
+            count = min(4 * count, _LARGEST_PAGE)
+            cursor, names = self._server.scan(prefix, cursor, pattern, count)
             fresh = [name for name in dict.fromkeys(names) if name not in seen]
             seen.update(fresh)
             if fresh:
                 yield fresh
 
     def _list(self, prefix: str) -> Iterator[str]:
-        start = len(self._name("").encode())
-        for page in self._pages(prefix):
-            for name in page:
-                # a name that is no UTF-8 gets surrogates, and is no key
-                yield name[start:].decode(errors="surrogateescape")
+        return chain.from_iterable(map(self._keys, self._pages(prefix)))
+
+    def _keys(self, names: list[bytes]) -> list[str]:
+        """Return the keys of names; what is no key has a surrogate or a NUL in it."""
+        # all at once, as there may be many
+        text = b"\0".join(names).decode(errors="surrogateescape")
+        start = self._name("")
+        if text.count("\0") == len(names) - 1:
+            return f"\0{text}".split(f"\0{start}")[1:]
+        return [name.decode(errors="surrogateescape")[len(start) :] for name in names]
 
     def _delete_dir(self, prefix: str) -> None:
         for names in self._pages(prefix):
