@@ -7,7 +7,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zarrstore.errors import InvalidKeyError
-from zarrstore.keys import MAX_KEY_BYTES, check_key, check_prefix, is_key, join
+from zarrstore.keys import (
+    MAX_KEY_BYTES,
+    check_key,
+    check_keys,
+    check_prefix,
+    is_key,
+    join,
+    legal_keys,
+)
 
 TEXT = st.text(st.sampled_from("ab./\\\x00\ud800\udfff\u00e9 %~\n\U0001f600"), max_size=12)
 LENGTHS = st.builds(
@@ -27,6 +35,24 @@ def legal(key: object) -> bool:
     if not 1 <= len(encoded) <= MAX_KEY_BYTES or b"\0" in encoded or b"\\" in encoded:
         return False
     return all(segment not in ("", ".", "..") for segment in key.split("/"))
+
+
+PLAIN = st.text(st.sampled_from("abc-_0123"), min_size=1, max_size=5)
+
+
+@given(st.lists(st.one_of(PLAIN, TEXT, LENGTHS), max_size=6))
+@example(["a", "", "b"])
+@example(["a", "a\0b"])
+@example(["a", "b/", "/c"])
+@example(["a", ".zgroup", "..", "a/."])
+@example(["a" * 257, "b"])
+def test_many_keys_at_once(keys):
+    assert legal_keys(keys) == [key for key in keys if legal(key)]
+    if all(map(legal, keys)):
+        check_keys(keys)
+    else:
+        with pytest.raises(InvalidKeyError):
+            check_keys(keys)
 
 
 @given(st.one_of(TEXT, LENGTHS, st.text()))

@@ -301,7 +301,7 @@ class Readable(Operations):
         self._require(Capability.READ, "get_many", "it cannot be read")
         values = await self._hook("_get_many", pairs)
         if values is not NotImplemented:
-            return [frozen(value) for value in values]
+            return [value if type(value) is bytes else frozen(value) for value in values]
         if len(pairs) > 1 and is_inline() and all(byte_range is None for _, byte_range in pairs):
             return await self._many_in_turn([key for key, _ in pairs])
         return await map_bounded(self._one_of_many, pairs)

@@ -83,12 +83,14 @@ def _s3(_: Path, request: pytest.FixtureRequest) -> Store:
 
 def _redis(_: Path, request: pytest.FixtureRequest) -> Store:
     server = request.getfixturevalue("valkey")
-    return RedisStore(uuid.uuid4().hex, host="127.0.0.1", port=server.port)
+    return RedisStore(uuid.uuid4().hex, host="127.0.0.1", port=server.port, socket_timeout=60)
 
 
 def _mongodb(_: Path, request: pytest.FixtureRequest) -> Store:
     server = request.getfixturevalue("secantus")
-    return MongoDBStore("zarr", uuid.uuid4().hex, host="127.0.0.1", port=server.port)
+    return MongoDBStore(
+        "zarr", uuid.uuid4().hex, host="127.0.0.1", port=server.port, socketTimeoutMS=60_000
+    )
 
 
 MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {

@@ -395,6 +395,17 @@ def test_values_are_read_where_they_are(path: Path) -> None:
             sync.set("a", b"1", expect=ABSENT)
 
 
+def test_errors_of_the_receiver_are_its_own(path: Path) -> None:
+    def receive(_: int, __: Any) -> None:
+        raise OSError("mine")
+
+    with LMDBStore(path).sync as sync:
+        sync["a"] = b"1"
+        with pytest.raises(OSError, match="mine") as caught:
+            sync.get_each(["a"], receive)
+        assert type(caught.value) is OSError
+
+
 def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for url in ("lmdb://x", f"lmdb://{tmp_path}/x"):

@@ -30,6 +30,8 @@ from zarrstore.stores.mongodb import MongoDBStore
 pytest_plugins = ["database_servers"]
 
 LARGEST = 2**24 - 2**12
+PATIENT = {"host": "127.0.0.1", "socketTimeoutMS": 60_000, "serverSelectionTimeoutMS": 60_000}
+"""The machine may be busy."""
 COMMANDS = ["find", "getMore", "aggregate", "update", "insert", "delete", "createIndexes"]
 
 
@@ -57,9 +59,7 @@ class TestMongoDBStore(StoreTests):
 
     def make_store(self) -> MongoDBStore:
         self.count += 1
-        return MongoDBStore(
-            "kit", f"{self.name}{self.count}", host="127.0.0.1", port=self.server.port
-        )
+        return MongoDBStore("kit", f"{self.name}{self.count}", port=self.server.port, **PATIENT)
 
     @contextmanager
     def failing(self, store: Any) -> Iterator[None]:
@@ -72,8 +72,9 @@ def make(secantus: Secantus, fresh: str) -> Iterator[Callable[..., MongoDBStore]
     made = []
 
     def store(collection: str = fresh, **options: Any) -> MongoDBStore:
-        server = {"host": "127.0.0.1", "port": secantus.port}
-        made.append(MongoDBStore("tests", collection, **{**server, **options}))
+        made.append(
+            MongoDBStore("tests", collection, **{"port": secantus.port, **PATIENT, **options})
+        )
         return made[-1]
 
     yield store
@@ -290,7 +291,7 @@ def test_urls(monkeypatch):
 def test_options_of_a_url_come_before_our_defaults():
     with MongoDBStore(host="mongodb://h/?socketTimeoutMS=9000").sync as store:
         options = store.store._client.collection.database.client.options.pool_options
-        assert (options.socket_timeout, options.connect_timeout) == (9, 5)
+        assert (options.socket_timeout, options.connect_timeout) == (9, 10)
 
 
 def test_wrong_password(tmp_path):

@@ -27,6 +27,9 @@ from zarrstore.stores.redis import RedisStore
 
 pytest_plugins = ["database_servers"]
 
+PATIENT = {"host": "127.0.0.1", "socket_timeout": 60, "socket_connect_timeout": 60}
+"""The machine may be busy."""
+
 
 class TestRedisStore(StoreTests):
     examples = 10
@@ -37,7 +40,7 @@ class TestRedisStore(StoreTests):
 
     def make_store(self) -> RedisStore:
         self.count += 1
-        return RedisStore(f"{self.name}{self.count}", host="127.0.0.1", port=self.server.port)
+        return RedisStore(f"{self.name}{self.count}", port=self.server.port, **PATIENT)
 
     @contextmanager
     def failing(self, store: Any) -> Iterator[None]:
@@ -54,7 +57,7 @@ def make(valkey: Valkey, fresh: str) -> Iterator[Callable[..., RedisStore]]:
     made = []
 
     def store(prefix: str = fresh, **options: Any) -> RedisStore:
-        made.append(RedisStore(prefix, **{"host": "127.0.0.1", "port": valkey.port, **options}))
+        made.append(RedisStore(prefix, **{"port": valkey.port, **PATIENT, **options}))
         return made[-1]
 
     yield store

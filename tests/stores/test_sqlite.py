@@ -402,6 +402,20 @@ def test_killed_in_the_midst_of_a_write(path: Path) -> None:
     assert len(ends) > 1
 
 
+def test_a_database_that_is_deleted(path: Path) -> None:
+    sync = SQLiteStore(path).sync
+    sync["a"] = b"1"
+    pid = os.fork()  # closes the connections
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    path.unlink()
+    assert sync.get("a") is None
+    sync["b"] = b"2"
+    assert dict(sync) == {"b": b"2"}
+    sync.close()
+
+
 def test_forks(path: Path) -> None:
     """No connection goes through a fork: the child and its parent write on."""
     store = SQLiteStore(path)

@@ -30,7 +30,7 @@ def batches(
     while some := list(islice(keys, count)):
         values = read(some)
         yield values
-        mean = sum(len(value) for value in values if value is not None) // len(values)
+        mean = sum(map(len, filter(None, values))) // len(values)
         count = max(1, min(_MOST_AT_ONCE, 4 * count, _BYTES_AT_ONCE // max(1, mean)))
 
 

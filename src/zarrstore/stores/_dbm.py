@@ -86,7 +86,7 @@ class Handle:
         self.lock = ForkSafeLock()
         self._path = path
         self._url = url
-        self._pid = os.getpid()
+        self._pid = 0
         self._users = 0
         self._database: Any = None
         self.ready: Any = None
@@ -121,7 +121,7 @@ class Handle:
 
         The caller holds the lock. The flag ``"n"`` begins anew, whoever uses it.
         """
-        if self._pid != os.getpid():
+        if self._database is not None and self._pid != os.getpid():
             raise NotShareableError(
                 f"{self._url} is open in process {self._pid}, and cannot be used in a forked one; "
                 "start processes by spawn, and open it there",
@@ -157,6 +157,7 @@ class Handle:
             self.shut()
             raise
         self.is_writable = flag[0] != "r"
+        self._pid = os.getpid()
 
     def _take_lock(self, flag: str) -> None:
         """Lock the file of the database, as gnu does by itself."""

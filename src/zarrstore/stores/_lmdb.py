@@ -18,6 +18,7 @@ from zarrstore.errors import (
     NotShareableError,
 )
 from zarrstore.runtime import ForkSafeLock
+from zarrstore.stores._files import raise_backend_error
 
 try:
     import lmdb
@@ -233,14 +234,15 @@ class Environment:
                 self._room = 0
             return alone
 
-    def check_space(self, nbytes: int) -> None:
+    def check_space(self, nbytes: int, key: str) -> None:
         """Raise if a value may not fit on the disk: the kernel would end the process instead."""
         now = time.monotonic()
         if now > self._look_at or self._room < nbytes:
             there = os.statvfs(os.path.dirname(self._file))
             self._look_at, self._room = now + _LOOK, there.f_bavail * there.f_frsize - _MARGIN
             if self._room < nbytes + _MARGIN:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                raise_backend_error(full, "write", f"lmdb://{self._path}", key)
         self._room -= 2 * nbytes + 2**16
 
     @contextmanager

@@ -24,6 +24,8 @@ __all__ = ["Connections", "Failures", "raise_sqlite_error"]
 
 _PAGE_SIZE = 8192
 """Of a new database: a value of 256 KiB is written twice as fast as in pages of 4 KiB."""
+_CACHE = 16_000
+"""KiB of pages that a connection keeps, at most."""
 _MOST_IDLE = 8
 _LONGEST_OPERATION = 1.0
 """Seconds for which a fork waits for operations of other threads."""
@@ -138,9 +140,11 @@ class Connections:
         try:
             if writing and not self._is_ready:
                 return self._made_ready()
-            return self._idle.pop() if self._idle else self._opened("rw")
-        except IndexError:  # another thread was quicker
-            return self._opened("rw")
+            return self._idle.pop()
+        except IndexError:
+            connection = self._opened("rw")
+            # the database may have been deleted
+            return self._made_ready() if writing and connection is None else connection
 
     def give(self, connection: sqlite3.Connection) -> None:
         """Take a connection back; what was not committed is rolled back."""
@@ -154,6 +158,8 @@ class Connections:
             self._end(connection)
         else:
             self._idle.append(connection)
+            if self._closed:  # meanwhile
+                self._empty()
 
     def close(self) -> None:
         """Close what is idle now, and the rest when it is given back."""
@@ -182,7 +188,7 @@ class Connections:
                         raise
                     # somebody uses it in its old mode, which will do
             connection.execute("CREATE TABLE IF NOT EXISTS zarr(k TEXT PRIMARY KEY, v BLOB)")
-            self._set_synchronous(connection)
+            self._set_up(connection)
         except BaseException:
             self._end(connection)
             raise
@@ -210,7 +216,7 @@ class Connections:
                 if found is None:
                     self._end(connection)
                     return None
-                self._set_synchronous(connection)
+                self._set_up(connection)
         except BaseException:
             self._end(connection)
             raise
@@ -227,7 +233,7 @@ class Connections:
                     store=self._url,
                 )
             connection = sqlite3.connect(
-                f"file:{quote(self._path)}?{options}",
+                f"file:{quote(os.fsencode(self._path))}?{options}",
                 uri=True,
                 timeout=self._timeout,
                 isolation_level=None,
@@ -236,11 +242,12 @@ class Connections:
             self._open.add(connection)
         return connection
 
-    def _set_synchronous(self, connection: sqlite3.Connection) -> None:
+    def _set_up(self, connection: sqlite3.Connection) -> None:
         (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
         # without a write-ahead log anything less may damage the database in a power cut
         level = "FULL" if self._durable or journal != "wal" else "NORMAL"
         connection.execute(f"PRAGMA synchronous = {level}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE}")
 
     def _is_there(self) -> bool:
         try:

@@ -105,7 +105,10 @@ class DBMStore(BlockingStore):
         if isinstance(open, str):
             if open not in FLAVOURS:
                 raise ValueError(f"open is one of {', '.join(FLAVOURS)}, not {open!r}")
-            importlib.import_module(f"dbm.{open}")
+            try:
+                importlib.import_module(f"dbm.{open}")
+            except ImportError as error:
+                raise ImportError(f"this Python has no dbm.{open}", name=f"dbm.{open}") from error
         flag = "r" + flag[1:] if read_only else flag
         super().__init__(read_only=flag[0] == "r")
         self._capabilities = self._capabilities_of_hooks() & ~Capability.COMPARE_AND_SWAP

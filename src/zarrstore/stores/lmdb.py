@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, resolve
-from zarrstore.errors import BackendError, StoreURLError
+from zarrstore.errors import BackendError, StoreURLError, ZarrStoreError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.stores._batches import portions, version_of_content
@@ -160,7 +160,7 @@ class LMDBStore(BlockingStore):
         for _ in range(_ATTEMPTS):
             try:
                 with self._environment.used():
-                    env = self._environment.opened(writing)
+                    env = self._opened(action, key, writing)
                     if env is None:
                         return missing
                     with env.begin(write=writing, buffers=buffers) as transaction:
@@ -172,8 +172,6 @@ class LMDBStore(BlockingStore):
                 full = error
             except lmdb.Error as error:
                 raise_lmdb_error(error, action, self.url, key)
-            except OSError as error:
-                raise_backend_error(error, action, self.url, key)
             try:
                 if not self._environment.resize(full):
                     break
@@ -181,6 +179,14 @@ class LMDBStore(BlockingStore):
                 raise_lmdb_error(error, action, self.url, key)
         raise_lmdb_error(full, action, self.url, key)
         raise AssertionError
+
+    def _opened(self, action: str, key: str, writing: bool) -> Any:
+        try:
+            return self._environment.opened(writing)
+        except ZarrStoreError:
+            raise
+        except OSError as error:
+            raise_backend_error(error, action, self.url, key)
 
     def _get(self, key: str) -> Buffer | None:
         name = key.encode()
@@ -305,7 +311,7 @@ class LMDBStore(BlockingStore):
 
     def _write(self, work: Callable[[Transaction], T], key: str, missing: T, nbytes: int = 0) -> T:
         def write(transaction: Transaction) -> T:
-            self._environment.check_space(nbytes)
+            self._environment.check_space(nbytes, key)
             return work(transaction)
 
         return self._run(write, "write", key, missing, writing=True)
@@ -323,12 +329,12 @@ class LMDBStore(BlockingStore):
             # as in `_get`
             if environment.is_writable and not environment.wanted and not self._durable:
                 if value is not None:
-                    environment.check_space(len(value))
+                    environment.check_space(len(value), key)
                 transaction = environment.env.begin(None, None, True)
                 done = transaction.delete(name) if value is None else transaction.put(name, value)
                 transaction.commit()
                 return bool(done)
-        except (lmdb.Error, OSError):
+        except lmdb.Error:
             pass
         finally:
             if transaction is not None:

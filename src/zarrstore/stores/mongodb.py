@@ -41,7 +41,7 @@ class MongoDBStore(BlockingStore):
     **options
         As for ``pymongo.MongoClient``: ``host`` (a name, or a URI), ``port``, ``username``,
         ``password``, ``tls`` ... The four timeouts ``socketTimeoutMS``, ``connectTimeoutMS``,
-        ``serverSelectionTimeoutMS`` and ``waitQueueTimeoutMS`` are 5000 by default.
+        ``serverSelectionTimeoutMS`` and ``waitQueueTimeoutMS`` are 10000 by default.
 
     Raises
     ------

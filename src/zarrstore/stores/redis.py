@@ -36,7 +36,7 @@ class RedisStore(BlockingStore):
     read_only : bool, default False
     **options
         As for ``redis.Redis``: ``host``, ``port``, ``db``, ``username``, ``password``, ``ssl``,
-        ``unix_socket_path`` ... ``socket_timeout`` and ``socket_connect_timeout`` are 5 seconds
+        ``unix_socket_path`` ... ``socket_timeout`` and ``socket_connect_timeout`` are 10 seconds
         by default.
 
     Raises

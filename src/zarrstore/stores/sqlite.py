@@ -233,7 +233,7 @@ class SQLiteStore(BlockingStore):
         found: list[bytes | None] = [None] * len(keys)
 
         def read(connection: sqlite3.Connection) -> None:
-            for index, value in connection.execute(_MANY, (json.dumps(keys),)):
+            for index, value in connection.execute(_MANY, (json.dumps(keys),)).fetchall():
                 found[index] = value if type(value) is bytes else _bytes(value)
 
         self._read(read, "read", keys[0])
@@ -241,9 +241,11 @@ class SQLiteStore(BlockingStore):
 
     def _get_many(self, requests: Sequence[tuple[str, ByteRequest | None]]) -> list[Buffer | None]:
         whole = [key for key, byte_range in requests if byte_range is None]
-        values = [value for batch in batches(whole, self._values) for value in batch]
+        values: list[Buffer | None] = []
+        for batch in batches(whole, self._values):
+            values += batch
         if len(whole) == len(requests):
-            return list(values)
+            return values
         rest = iter(values)
         return [
             next(rest) if byte_range is None else self._get_range(key, byte_range)

@@ -13,10 +13,10 @@ __all__ = ["options_of", "secrets_in", "server_of", "with_defaults"]
 _DEFAULTS = {
     # asked again at once after a failure, and a thread less
     "serverMonitoringMode": "poll",
-    "connectTimeoutMS": 5000,
-    "serverSelectionTimeoutMS": 5000,
-    "socketTimeoutMS": 5000,
-    "waitQueueTimeoutMS": 5000,
+    "connectTimeoutMS": 10_000,
+    "serverSelectionTimeoutMS": 10_000,
+    "socketTimeoutMS": 10_000,
+    "waitQueueTimeoutMS": 10_000,
 }
 
 

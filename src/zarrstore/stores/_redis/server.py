@@ -13,7 +13,7 @@ __all__ = ["Command", "Server"]
 
 Command = tuple[Any, ...]
 
-_DEFAULTS = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0, "max_connections": 2**16}
+_DEFAULTS = {"socket_timeout": 10.0, "socket_connect_timeout": 10.0, "max_connections": 2**16}
 _RETRIES, _FIRST_DELAY, _LONGEST_DELAY = 2, 0.05, 0.5
 
 _NOT_CLUSTERS = (
