@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from zarrstore.redaction import redact
 from zarrstore.stores._object.objects import (
+    AzureObjects,
     GoogleObjects,
     HTTPObjects,
     LocalObjects,
@@ -35,10 +36,12 @@ _RETRIES: dict[str, Any] = {
 """obstore's own would try for three minutes before it says that a server is down."""
 _TIMEOUTS = {"timeout": "10m", "read_timeout": "30s", "connect_timeout": "5s"}
 
+_AZURE = "core.windows.net"
+
 _KINDS: dict[str, type[Objects]] = {
     "S3Store": Objects,
     "GCSStore": GoogleObjects,
-    "AzureStore": Objects,
+    "AzureStore": AzureObjects,
     "HTTPStore": HTTPObjects,
     "LocalStore": LocalObjects,
     "MemoryStore": MemoryObjects,
@@ -224,6 +227,12 @@ class GoogleSource(URLSource):
         given.take("project", "access")
         token, endpoint = given.take("token"), given.take("endpoint_url")
         given.end()
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST") if endpoint is None else None
+        if emulator:
+            if alike:
+                raise NotTranslatable("STORAGE_EMULATOR_HOST")
+            endpoint = emulator if "://" in emulator else f"http://{emulator}"
+            token = token or "anon"
         self._config: dict[str, Any] = {}
         if token == "anon":  # noqa: S105
             self._config["skip_signature"] = True
@@ -233,8 +242,6 @@ class GoogleSource(URLSource):
             raise NotTranslatable("the option 'token' other than 'anon' or a file's path")
         elif alike:
             raise NotTranslatable("credentials of Google Cloud that are not given")
-        if endpoint is None and alike and os.environ.get("STORAGE_EMULATOR_HOST"):
-            raise NotTranslatable("STORAGE_EMULATOR_HOST")
         if endpoint is not None:
             self._config["base_url"] = endpoint
 
@@ -243,29 +250,42 @@ class GoogleSource(URLSource):
             self._place,
             prefix=self._path or None,
             config=self._config,
+            # for writing, obstore would look for credentials all the same
+            credential_provider=_nobody if "skip_signature" in self._config else None,
             client_options=_client(self._config.get("base_url")),
             retry_config=_RETRIES,
         )
 
 
+def _nobody() -> dict[str, Any]:
+    """Return a token that emulators take, and Google refuses."""
+    return {"token": "anonymous", "expires_at": None}
+
+
 class AzureSource(URLSource):
     """``az://container/prefix``, as adlfs opens it: an account, and its key or signature."""
 
+    kind = AzureObjects
     has_user = True
 
     def _read(self, alike: bool) -> None:
         given = self._given("abfs")
         container, _, host = self._place.partition("@")
         self._container = container
-        names = {
-            "account_name": given.take("account_name") or host.partition(".")[0] or None,
-            "account_key": given.take("account_key"),
-            "sas_key": given.take("sas_token"),
+        said = _connection(given.take("connection_string"))
+        self._config: dict[str, Any] = {
+            "account_name": given.take("account_name")
+            or said.get("accountname")
+            or host.partition(".")[0],
+            "account_key": given.take("account_key") or said.get("accountkey"),
+            "sas_key": given.take("sas_token") or said.get("sharedaccesssignature"),
             "skip_signature": given.take("anon"),
+            "endpoint": _blob_endpoint(said, host),
         }
         given.end()
-        self._config = {name: value for name, value in names.items() if value}
-        if alike and ("account_name" not in self._config or len(self._config) < 2):
+        self._config = {name: value for name, value in self._config.items() if value}
+        credentials = {"account_key", "sas_key", "skip_signature"} & set(self._config)
+        if alike and ("account_name" not in self._config or not credentials):
             raise NotTranslatable("an account of Azure, or its credentials, that are not given")
 
     def make(self) -> Any:
@@ -273,9 +293,34 @@ class AzureSource(URLSource):
             self._container,
             prefix=self._path or None,
             config=self._config,
-            client_options=_TIMEOUTS,
+            client_options=_client(self._config.get("endpoint")),
             retry_config=_RETRIES,
         )
+
+    def secrets(self) -> list[str]:
+        return list(secrets_of("", {**self._options, **self._config}))
+
+
+def _connection(text: str | None) -> dict[str, str]:
+    """Return the fields of a connection string of Azure, their names in lower case."""
+    fields = (field.partition("=") for field in (text or "").strip("; ").split(";"))
+    said = {name.strip().lower(): value.strip() for name, _, value in fields}
+    if text and not ("accountname" in said or "blobendpoint" in said):
+        raise NotTranslatable("the option 'connection_string' without AccountName")
+    return said
+
+
+def _blob_endpoint(said: dict[str, str], host: str) -> str | None:
+    """Return where an account is, if that is not where Azure's are by default."""
+    if "blobendpoint" in said:
+        return said["blobendpoint"].rstrip("/")
+    protocol = said.get("defaultendpointsprotocol", "https")
+    suffix = said.get("endpointsuffix", _AZURE)
+    if (suffix, protocol) != (_AZURE, "https"):
+        return f"{protocol}://{said.get('accountname')}.blob.{suffix}"
+    if host and not host.endswith(_AZURE):  # of another country's cloud
+        return f"https://{host.replace('.dfs.', '.blob.', 1)}"
+    return None
 
 
 class HTTPSource(URLSource):
