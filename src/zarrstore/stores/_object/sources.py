@@ -18,7 +18,12 @@ from zarrstore.stores._object.objects import (
     MemoryObjects,
     Objects,
 )
-from zarrstore.stores._object.options import NotTranslatable, Options, class_of
+from zarrstore.stores._object.options import (
+    NotTranslatable,
+    Options,
+    checked_endpoint,
+    class_of,
+)
 from zarrstore.stores._object.s3 import S3Options, region_of_bucket
 from zarrstore.stores._report import secrets_of
 
@@ -37,6 +42,7 @@ _RETRIES: dict[str, Any] = {
 _TIMEOUTS = {"timeout": "10m", "read_timeout": "30s", "connect_timeout": "5s"}
 
 _AZURE = "core.windows.net"
+_ILLEGAL = frozenset(("", ".", ".."))
 
 _KINDS: dict[str, type[Objects]] = {
     "S3Store": Objects,
@@ -148,6 +154,8 @@ class URLSource(ABC):
     shareable = True
     has_user = False
     """Whether an ``@`` may stand in the URL, before the name of the host."""
+    has_bucket = True
+    """Whether the path is that of a prefix in a bucket, which obstore wants without ``//``."""
 
     def __init__(self, url: str, options: Mapping[str, Any], *, alike: bool = False) -> None:
         self._full = url
@@ -156,6 +164,8 @@ class URLSource(ABC):
         self._path = path.strip("/")
         if not self._place or "?" in url or ("@" in self._place and not self.has_user):
             raise NotTranslatable(f"the form of {redact(url)!r}")
+        if self.has_bucket and path and not _ILLEGAL.isdisjoint(path.rstrip("/").split("/")):
+            raise NotTranslatable(f"an empty segment, '.' or '..' in {redact(url)!r}")
         self.url = redact(url.rstrip("/"))
         self._read(alike)
 
@@ -243,7 +253,7 @@ class GoogleSource(URLSource):
         elif alike:
             raise NotTranslatable("credentials of Google Cloud that are not given")
         if endpoint is not None:
-            self._config["base_url"] = endpoint
+            self._config["base_url"] = checked_endpoint(endpoint)
 
     def make(self) -> Any:
         return _stores().GCSStore(
@@ -284,6 +294,8 @@ class AzureSource(URLSource):
         }
         given.end()
         self._config = {name: value for name, value in self._config.items() if value}
+        if "endpoint" in self._config:
+            checked_endpoint(self._config["endpoint"])
         credentials = {"account_key", "sas_key", "skip_signature"} & set(self._config)
         if alike and ("account_name" not in self._config or not credentials):
             raise NotTranslatable("an account of Azure, or its credentials, that are not given")
@@ -327,6 +339,7 @@ class HTTPSource(URLSource):
     """``https://host/path``, read only."""
 
     kind = HTTPObjects
+    has_bucket = False
 
     def _read(self, alike: bool) -> None:
         if alike:
