@@ -42,7 +42,8 @@ _LONGEST_DELAY = 5.0
 _UNKNOWN: Entry = (BackendError, "")
 DENIED = "check the credentials, and that they may do this"
 _SECRET_NAME = re.compile(
-    r"secret|passw|pwd|token|^key$|_key$|key_id$|sas|credential|auth|signature", re.IGNORECASE
+    r"secret|passw|pwd|token|^key$|_key$|key_id$|sas|credential|auth|signature|connection_string",
+    re.IGNORECASE,
 )
 
 _HTML_START = re.compile(
