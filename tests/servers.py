@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
+from google_storage import GoogleStorage
 from seaweed import SeaweedFS, free_port
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "MisbehavingServer",
     "S3Server",
     "free_port",
+    "google_storage",
     "http_server",
     "misbehaving_http_server",
     "s3_bucket",
@@ -342,6 +344,15 @@ def misbehaving_http_server() -> Iterator[MisbehavingServer]:
     app.router.add_route("*", "/{misbehaviour}/{key:.*}", server.handle)
     with AppThread(app) as thread:
         server.origin = f"http://127.0.0.1:{thread.port}"
+        yield server
+
+
+@pytest.fixture
+def google_storage() -> Iterator[GoogleStorage]:
+    """An empty bucket of Google Cloud Storage."""
+    server = GoogleStorage()
+    with AppThread(server.app()) as thread:
+        server.url = f"http://127.0.0.1:{thread.port}"
         yield server
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -13,6 +15,9 @@ from zarrstore_testing.options import Options
 
 __all__ = ["Case"]
 
+_PATIENCE = 1.0
+"""Seconds to wait for a store that is closed while it may hang."""
+
 
 class Case:
     """The stores of one check, which are closed at its end, and what is known of them."""
@@ -20,6 +25,7 @@ class Case:
     def __init__(self, make_store: Callable[[], Store], options: Options) -> None:
         self._make_store = make_store
         self._made: list[Store] = []
+        self._broken_off = False
         self.options = options
         self.log = Log()
 
@@ -30,6 +36,9 @@ class Case:
     def _new(self, store: Store, code: str, what: str) -> Store:
         if not isinstance(store, Store):
             raise TypeError(f"{what} returned {store!r}, which is not a zarrstore.abc.Store")
+        if self._broken_off:
+            store.sync.close()
+            raise Failed("the check was broken off")
         self._made.append(store)
         self.log.bind(store, "store", code)
         return store
@@ -52,6 +61,19 @@ class Case:
         """Return another store over the same data, opened anew."""
         assert self.options.reopen is not None
         return self._new(self.options.reopen(store), "reopen(store)", "reopen")
+
+    def break_off(self) -> None:
+        """Close the stores under a check that does not end, so that it changes nothing more."""
+        self._broken_off = True
+        closing = threading.Thread(target=self._close_all, args=(list(self._made),), daemon=True)
+        closing.start()
+        closing.join(_PATIENCE)
+
+    @staticmethod
+    def _close_all(stores: list[Store]) -> None:
+        for store in stores:
+            with contextlib.suppress(Exception):
+                store.sync.close()
 
     def note(self, text: str) -> None:
         """Say something in the report of a behaviour that passed."""

@@ -54,9 +54,11 @@ def check(
     behaviour: Annotated[
         list[str] | None, typer.Option(help="Check this behaviour only; may be repeated.")
     ] = None,
-    many_keys: Annotated[int, typer.Option(help="How many keys a long listing has.")] = 1500,
-    examples: Annotated[int, typer.Option(help="How many random sequences are tried.")] = 20,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a store hangs.")] = 120.0,
+    many_keys: Annotated[int, typer.Option(min=1, help="How many keys a long listing has.")] = 1500,
+    examples: Annotated[int, typer.Option(min=1, help="How many random sequences are tried.")] = 20,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds after which a store hangs.")
+    ] = 120.0,
     verbose: Annotated[bool, typer.Option(help="Show what passed, too.")] = False,
 ) -> None:
     """Check stores against the whole contract; leave them as they were found.
@@ -66,9 +68,13 @@ def check(
     console = Console()
     if unknown := [name for name in behaviour or () if name not in registry]:
         raise typer.BadParameter(f"there is no behaviour {unknown[0]!r}", param_hint="--behaviour")
+    backend = _object(storage_options)
+    for name, path in (("json", json_file), ("markdown", markdown), ("matrix", matrix_file)):
+        if path is not None and not path.parent.is_dir():
+            hint = f"--{name}"
+            raise typer.BadParameter(f"there is no directory {path.parent}", param_hint=hint)
     options = Options(many_keys=many_keys, examples=examples, timeout=timeout)
     try:
-        backend = json.loads(storage_options)
         reports = [
             _checked(url, scratch, backend, options, behaviour or list(registry), console)
             for url in urls
@@ -86,6 +92,18 @@ def check(
     if matrix_file is not None:
         matrix_file.write_text(matrix(reports))
     raise typer.Exit(0 if all(report.ok for report in reports) else 1)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise typer.BadParameter(
+            "a JSON object is wanted, such as '{\"anon\": true}'", param_hint="--storage-options"
+        )
+    return found
 
 
 def _checked(

@@ -183,23 +183,25 @@ async def one_swapper_wins(face: Face) -> None:
     "a counter kept by conditional writes loses no count, whoever else writes", SWAP, rewrites=True
 )
 async def no_update_is_lost(face: Face) -> None:
-    writers, counts = 3, 6
+    writers, counts = 3, 8
     await face.set("n", b"0")
 
-    async def count() -> int:
-        tries = 0
+    async def count() -> None:
+        value, version = 0, None
         for _ in range(counts):
             while True:
-                tries += 1
-                # the version first: a value read after it is as new or newer, and then conflicts
-                version = (await face.stat("n")).version
-                value = int(bytes(await face.get("n")))
+                if version is None:
+                    # first the version: a value read after it is as new or newer, and conflicts
+                    version = (await face.stat("n")).version
+                    value = int(bytes(await face.get("n")))
                 try:
-                    await face.set("n", b"%d" % (value + 1), expect=version)
+                    # what is returned is the version of these bytes, not of later ones
+                    version = await face.set("n", b"%d" % (value + 1), expect=version)
                 except ConflictError:
+                    version = None
                     continue
+                value += 1
                 break
-        return tries
 
     outcomes = await face.together([count] * writers)
     for outcome in outcomes:

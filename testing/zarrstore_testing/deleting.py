@@ -24,8 +24,12 @@ async def delete_removes(face: Face) -> None:
     await face.gives([None, b"2"], "get_many", ["a/b", "a/c"])
     if face.can(Capability.LIST):
         await face.lists(["a/c"], "list")
+    # nor is anything of it in a shorter value that is written later
+    await face.set("a/b", b"y" * face.size(200_000))
+    await face.delete("a/b")
     await face.set("a/b", b"new")
     await face.gives(b"new", "get", "a/b")
+    await face.gives(3, "getsize", "a/b")
 
 
 @behaviour("deleting a missing key does nothing", DELETE)
@@ -61,6 +65,8 @@ async def delete_dir_deletes_below(face: Face) -> None:
         await face.gives(None, "delete_dir", prefix)
         await face.lists(["a/z"], "list")
         await face.gives(None, "get", "a/b/d/e")
+        await face.gives(False, "exists", "a/b/d/e")
+        await face.gives(None, "stat", "a/b/d/e")
         await face.lists(["z"], "list_dir", "a")
     await face.set("a/b/c", b"again")
     await face.gives(b"again", "get", "a/b/c")

@@ -21,6 +21,11 @@ _ILLEGAL_KEYS = ["", "a/", "a/b/", "a/" * 512 + "a", *_ILLEGAL]
 _ILLEGAL_PREFIXES = ["a//", "../", "a/../", "\u00e9" * 513 + "/", *_ILLEGAL]
 _NOT_STRINGS: list[Any] = [None, 1, b"a", ("a",)]
 
+_INSTEAD_OF_SLASHES = [
+    *"-._=|:,;~!$@ +^&#", "__", "--", "..", "::", "%2F", "%2f", "\u2044", "\u2215", "\uff0f",
+]  # fmt: skip
+"""What stores have been seen to write for a ``/``."""
+
 ODD_KEYS = {
     "case": ["Case", "case", "CASE/x", "other/X", "other/x"],
     "normalisation": ["caf\u00e9", "cafe\u0301", "n/\u212b", "n/\u00c5"],
@@ -30,6 +35,7 @@ ODD_KEYS = {
     "SQL": ["_", "a_b", "aXb", "a%b", "it's", "'", '"', "`", "--", ";", "q'; DROP TABLE x"],
     "URLs": ["#", "a#b", "a&b", "&", "a=b", "a?b=c", "~", "@", "u:p@h", "http:", "$x", "$(x)"],
     "controls": ["a\nb", "a\tb", "\n", " lead", "trail ", " ", "\r", "\x7f", "\x1b"],
+    "slashes": ["s/t", *(f"s{other}t" for other in _INSTEAD_OF_SLASHES)],
     "unicode": ["\U0001f600", "\u65e5\u672c/\u8a9e", "z/\U0010ffff", "\u200b", "\ufeff", "\u202e"],
 }
 _PLAIN_KEYS = [
@@ -185,6 +191,11 @@ async def percent_is_not_decoded(face: Face) -> None:
 @behaviour("leading and trailing dots are ordinary: '.a', '..a', 'a..'")
 async def dots_are_ordinary(face: Face) -> None:
     await _round_trip(face, ODD_KEYS["dots"])
+
+
+@behaviour("'/' is no other character: 'a/b' is another key than 'a.b', 'a-b', 'a__b', 'a%2Fb'")
+async def slash_is_no_other_character(face: Face) -> None:
+    await _round_trip(face, ODD_KEYS["slashes"])
 
 
 @behaviour("'*', '?', '[' and their like are ordinary, not patterns")

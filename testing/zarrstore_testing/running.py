@@ -80,7 +80,7 @@ def _run_once(
         return None
 
     try:
-        instead = _within(options.timeout, check)
+        instead = _within(options.timeout, check, case.break_off)
     except Exception as error:
         raise ConformanceError(_message(behaviour, kind, name, error, case, make_store)) from error
     notes.extend(note for note in case.log.notes if note not in notes)
@@ -100,11 +100,11 @@ def _instead(behaviour: Behaviour, case: Case, store: Store) -> str | None:
     return None
 
 
-def _within(seconds: float | None, function: Callable[[], T]) -> T:
+def _within(seconds: float | None, function: Callable[[], T], break_off: Callable[[], object]) -> T:
     """Call a function, and fail if it does not end.
 
-    In a thread of its own, where no event loop runs (as one does in Jupyter); it is left to
-    itself if it hangs.
+    In a thread of its own, where no event loop runs (as one does in Jupyter); it is broken off
+    and left to itself if it hangs, or the caller is interrupted.
     """
     outcome: Future[T] = Future()
 
@@ -116,10 +116,15 @@ def _within(seconds: float | None, function: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run, name="zarrstore-testing", daemon=True)
     thread.start()
-    thread.join(seconds)
+    try:
+        thread.join(seconds)
+    except BaseException:
+        break_off()
+        raise
     if thread.is_alive():
         frame = sys._current_frames().get(thread.ident or 0)
         where = "".join(traceback.format_stack(frame)[-3:]) if frame else ""
+        break_off()
         raise Failed(f"the store hangs: no end after {seconds or 0:g} s, and it stands at\n{where}")
     return outcome.result()
 
@@ -136,7 +141,7 @@ def _message(
     case: Case,
     make_store: Callable[[], Store],
 ) -> str:
-    what = str(error) if isinstance(error, Failed) else f"{type(error).__name__} raised: {error}"
+    what = str(error) if isinstance(error, Failed) else f"{_name(error)} raised: {error}"
     face = f" ({kind.name} face)" if kind is not None else ""
     lines = [what, f"  behaviour: {behaviour.name}{face}", f"  rule: {behaviour.rule}"]
     lines.append(f"  store: {store}")
@@ -150,6 +155,12 @@ def _message(
             sources[name] = source_of(function)
     code = script(behaviour.name, kind.name if kind else "", sources, calls)
     return "\n".join([*lines, "  the same again, as code:", "", code, ""])
+
+
+def _name(error: Exception) -> str:
+    """Return the name of an exception's class, with its module where it says too little alone."""
+    cls = type(error)
+    return f"{cls.__module__}.{cls.__qualname__}" if cls.__name__ == "error" else cls.__name__
 
 
 def check_store(

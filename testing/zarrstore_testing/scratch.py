@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from zarrstore.abc import Capability, Store
 from zarrstore.errors import ConflictError, ZarrStoreError
+from zarrstore.redaction import redact
 from zarrstore.registry import make_store
 from zarrstore.stores.wrappers.prefix import PrefixStore
 from zarrstore_testing.script import Source
@@ -71,9 +72,9 @@ class Scratch:
 
     @property
     def source(self) -> Source:
-        """How code makes a store here."""
-        options = f", storage_options={self._options!r}" if self._options else ""
-        place = self.url.replace("{}", "again")
+        """How code makes a store here; its credentials are left out."""
+        options = f", storage_options={_hidden(self._options)!r}" if self._options else ""
+        place = redact(self.url.replace("{}", "again"))
         opened = f"zarrstore.open_store({place!r}{options})"
         if not self._many:
             opened = f"zarrstore.PrefixStore({opened}, {self._below('again')!r})"
@@ -193,6 +194,17 @@ class Scratch:
                 if sync.is_empty(self._base) and number:
                     return
             time.sleep(0.05)
+
+
+def _hidden(value: Any) -> Any:
+    """Return options without their texts, but for addresses: any other may be a secret."""
+    if isinstance(value, dict):
+        return {name: _hidden(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    if isinstance(value, str):
+        return redact(value) if "://" in value else "***"
+    return value
 
 
 def _local_path(url: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import zlib
 
 import pytest
 from mutants import Sound
@@ -208,3 +209,13 @@ def test_reopening_and_failing_are_used():
     report = check_store(OnDisk, options=Options(failing=watched), behaviours=names)
     assert [result.status for result in report.results] == ["passed", "passed"]
     assert len(failed) == 6
+
+
+class LockedError(BlockingStore):
+    def _get(self, key):
+        raise zlib.error("locked")
+
+
+def test_an_error_is_named_so_that_it_is_known():
+    result = check_store(LockedError, behaviours=["get_missing_is_none"]).results[0]
+    assert result.reason == "zlib.error raised: locked"

@@ -90,7 +90,7 @@ def test_random_operations_are_a_script(tmp_path):
     name = "random_operations_match_a_dict"
     result = check_store(NoTruncation, behaviours=[name]).failures[0]
     code = code_of(result.details)
-    assert "store.sync.set(" in code
+    assert "store.sync.set" in code
     assert "check_store" not in code
     done = run(code, tmp_path)
     assert "AssertionError" in done.stderr, code + done.stderr

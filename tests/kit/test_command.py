@@ -131,3 +131,31 @@ def test_breaking_off_cleans_up(tmp_path):
     assert running.returncode not in (0, 2), out + err
     assert dict(LocalStore(path).sync) == {"kept": b"1"}
     assert os.listdir(path) == ["kept"]
+
+
+def test_wrong_options_are_told_before_anything_is_checked(tmp_path):
+    for arguments, says in [
+        (["--json", tmp_path / "no" / "x.json"], "there is no directory"),
+        (["--markdown", tmp_path / "no" / "x.md"], "there is no directory"),
+        (["--storage-options", "anon=true"], "a JSON object is wanted"),
+        (["--storage-options", "[1]"], "a JSON object is wanted"),
+        (["--many-keys", 0], "many-keys"),
+    ]:
+        assert says in command(tmp_path / "x", *FEW, *arguments, code=2)
+    assert os.listdir(tmp_path) == []
+
+
+def test_credentials_are_in_no_script():
+    options = {"secret": "ge'heim", "client_kwargs": {"aws_session_token": "geheim2"}, "anon": True}
+    source = Scratch("s3://me:geheim3@host/x", storage_options=options).source
+    text = "\n".join([*source.lines, source.expression])
+    assert "heim" not in text
+    assert "'secret': '***'" in text
+    assert "'anon': True" in text
+
+
+def test_a_check_that_is_broken_off_writes_no_more(tmp_path):
+    names = ["--behaviour", "many_keys_are_listed", "--many-keys", 100_000, "--timeout", 0.5]
+    assert "the store hangs" in command(tmp_path / "x", *names, code=1)
+    time.sleep(0.5)
+    assert os.listdir(tmp_path) == []

@@ -38,6 +38,7 @@ from zarrstore.stores.wrappers.prefix import PrefixStore
 from zarrstore.stores.zip import ZipStore
 
 if TYPE_CHECKING:
+    from google_storage import GoogleStorage
     from servers import Bucket
 
 pytest_plugins = ["servers"]
@@ -236,6 +237,19 @@ class TestObjectStoreOnS3(StoreTests):
     def make_store(self) -> Store:
         url = f"{self.s3.url}/{uuid.uuid4()}"
         return ObjectStore.from_url(url, self.s3.storage_options)
+
+
+class TestObjectStoreOnGoogleCloud(StoreTests):
+    many_keys = 60
+    examples = 2
+
+    @pytest.fixture(autouse=True)
+    def bucket(self, google_storage: GoogleStorage) -> None:
+        self.google = google_storage
+
+    def make_store(self) -> Store:
+        options = {"token": "anon", "endpoint_url": self.google.url}
+        return ObjectStore.from_url(f"gs://bucket/{uuid.uuid4()}", options)
 
 
 class TestPrefixStoreOverObjectStore(StoreTests):

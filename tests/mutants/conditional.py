@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from mutants.base import Sound, found_by
 from zarrstore.abc import ABSENT
 from zarrstore.errors import ConflictError
@@ -137,3 +139,12 @@ class ConflictSaysNothing(Sound):
             return super()._set_if(key, value, expect)
         except ConflictError as error:
             raise ConflictError(str(error), key=key) from None
+
+
+@found_by("no_update_is_lost", in_zarr=False)
+class ReturnsTheVersionOfALaterWrite(Sound):
+    def _set_if(self, key, value, expect):
+        super()._set_if(key, value, expect)
+        time.sleep(0.0005)  # a second request
+        stat = self._stat(key)
+        return stat and stat.version

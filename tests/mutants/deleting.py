@@ -95,3 +95,34 @@ class DeletesLater(Sound):
         gone.append(key)
         if len(gone) > 3:
             super()._delete(gone.pop(0))
+
+
+@found_by("delete_dir_deletes_below")
+class DirectoriesThatAreDeletedStayKnown(Sound):
+    def _exists(self, key):
+        return key in self.__dict__.setdefault("known", set())
+
+    def _set(self, key, value):
+        self.__dict__.setdefault("known", set()).add(key)
+        return super()._set(key, value)
+
+    def _delete(self, key):
+        self.__dict__.setdefault("known", set()).discard(key)
+        super()._delete(key)
+
+    def _delete_dir(self, prefix):
+        for key in self._list(prefix):
+            super()._delete(key)
+
+
+@found_by("delete_removes")
+class DeletesTheFirstPart(Sound):
+    """A table with a row for each 64 KiB: of those that are left the next value takes some."""
+
+    def _set(self, key, value):
+        with self.lock:
+            rest = self.__dict__.setdefault("rest", {})
+            if key in self.data or not rest.get(key):
+                rest[key] = value[65536:]
+                return super()._set(key, value)
+            return super()._set(key, value[:65536] + rest[key])

@@ -171,3 +171,48 @@ class LongKeysCollide(Sound):
 
     def _set(self, key, value):
         return super()._set(self._short(key), value)
+
+
+class OneLevel(Sound):
+    """All values in one directory, with something instead of the slashes of their keys."""
+
+    slash = "__"
+
+    def __init__(self, *, read_only=False):
+        super().__init__(read_only=read_only)
+        self.keys = {}
+
+    def _name(self, key):
+        return key.replace("/", self.slash)
+
+    def _get(self, key):
+        return super()._get(self._name(key))
+
+    def _stat(self, key):
+        return super()._stat(self._name(key))
+
+    def _set(self, key, value):
+        with self.lock:
+            self.keys[self._name(key)] = key
+            return super()._set(self._name(key), value)
+
+    def _set_if(self, key, value, expect):
+        with self.lock:
+            self.keys.setdefault(self._name(key), key)
+            return super()._set_if(self._name(key), value, expect)
+
+    def _delete(self, key):
+        super()._delete(self._name(key))
+
+    def _list(self, prefix):
+        return [key for key in map(self.keys.get, super()._list("")) if key.startswith(prefix)]
+
+
+@found_by("slash_is_no_other_character")
+class UnderscoresAreSlashes(OneLevel):
+    pass
+
+
+@found_by("slash_is_no_other_character")
+class EqualsSignIsASlash(OneLevel):
+    slash = "="

@@ -8,11 +8,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from obstore.store import S3Store
 
 import zarrstore
 from zarrstore import aio
 from zarrstore.byte_range import RangeByteRequest
-from zarrstore.errors import StoreURLError
+from zarrstore.errors import BackendError, StoreURLError
 from zarrstore.stores._object.sources import source_of_url
 from zarrstore.stores.object import ObjectStore
 from zarrstore.stores.remote import RemoteStore
@@ -151,3 +152,35 @@ def test_without_obstore_everything_is_fsspecs(monkeypatch: pytest.MonkeyPatch) 
 def test_pipelines_take_the_engine() -> None:
     archive = zarrstore.open_store("s3://b/x.zip|zip:a", engine="obstore")
     assert archive.url == "s3://b/x.zip|zip:a"
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9", "http://", "http://host:port", "file:///x"])
+def test_an_endpoint_is_an_address(endpoint: str) -> None:
+    for url in ("s3://bucket/x", "gs://bucket/x"):
+        options = {"endpoint_url": endpoint, **({"token": "anon"} if url[0] == "g" else {})}
+        with pytest.raises(StoreURLError, match=r"the endpoint .* no http\(s\):// address"):
+            zarrstore.open_store(url, engine="obstore", storage_options=options)
+    said = f"AccountName=me;AccountKey=a2V5;BlobEndpoint={endpoint}"
+    with pytest.raises(StoreURLError, match="the endpoint"):
+        zarrstore.open_store(
+            "az://box/x", engine="obstore", storage_options={"connection_string": said}
+        )
+
+
+@pytest.mark.parametrize("path", ["a//b", "/a", "./a", "a/.."])
+def test_prefixes_that_obstore_would_change_are_left_to_fsspec(path: str) -> None:
+    url = f"s3://bucket/{path}"
+    assert isinstance(zarrstore.open_store(url), RemoteStore)
+    with pytest.raises(StoreURLError, match="an empty segment"):
+        zarrstore.open_store(url, engine="obstore")
+
+
+def test_a_panic_of_obstore_is_an_error_of_the_backend() -> None:
+    made = S3Store(
+        "bucket", endpoint="127.0.0.1:9", access_key_id="k", secret_access_key="geheim",
+        region="us-east-1", client_options={"allow_http": True},
+    )  # fmt: skip
+    store = ObjectStore(made).sync
+    for doing in (lambda: store.get("k"), lambda: store.set("k", b"1"), lambda: list(store)):
+        with pytest.raises(BackendError, match="obstore panicked"):
+            doing()

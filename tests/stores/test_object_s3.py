@@ -205,6 +205,8 @@ async def test_a_missing_bucket_is_not_a_missing_key(s3_bucket: Bucket) -> None:
     async with ObjectStore.from_url("s3://no-such-bucket/x", s3_bucket.storage_options) as store:
         for doing in (
             lambda: store.get("k"),
+            lambda: store.stat("k"),
+            lambda: store.exists("k"),
             lambda: store.set("k", b""),
             lambda: store.delete("k"),
             lambda: store.is_empty(),

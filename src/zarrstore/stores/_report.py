@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeGuard, TypeVar
 
 from zarrstore.errors import (
     AccessDeniedError,
@@ -150,6 +150,10 @@ class Report(ABC):
         likeness.__cause__ = safe
         return likeness.with_traceback(error.__traceback__)
 
+    def is_failure(self, error: BaseException | None) -> TypeGuard[Exception]:
+        """Tell whether an exception is to be translated: one that ends the program is not."""
+        return isinstance(error, Exception)
+
     @abstractmethod
     def is_missing(self, error: Exception) -> bool:
         """Tell whether an exception says that there is no such key, and nothing else."""
@@ -175,7 +179,7 @@ class During:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, ZarrStoreError):
+        if not self._report.is_failure(error) or isinstance(error, ZarrStoreError):
             return False
         if self._missing and self._report.is_missing(error):
             return True

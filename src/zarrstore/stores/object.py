@@ -106,7 +106,7 @@ class ObjectStore(Store):
             ``endpoint_url`` and ``region_name``; what is not given is found as boto3 finds it, in
             the environment and in profiles. Google Cloud: ``token`` (``"anon"`` or a file's
             path), ``endpoint_url``. Azure: ``account_name``, ``account_key``, ``sas_token``,
-            ``anon``, ``connection_string``. HTTP: ``headers``.
+            ``connection_string``, ``anon``. HTTP: ``headers``.
         read_only : bool, default False
         forbidden_is_missing : bool, default False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -33,6 +34,8 @@ _PAGE = 1000
 _BROKE_OFF = "request or response body error"
 _PAUSES = (0.1, 0.3, 1.0)
 _NO_HEAD = (405, 501)
+_GENERATION = re.compile("[1-9][0-9]{0,18}")
+_NOT_XML = frozenset("\ufffe\uffff")
 _REFUSALS = ("PermissionDeniedError", "UnauthenticatedError")
 
 Meta: TypeAlias = dict[str, Any]
@@ -64,6 +67,7 @@ class Objects:
     lists_one_level: ClassVar[bool] = True
     takes_views: ClassVar[bool] = True
     """Whether a value has been copied, or sent, when it is written."""
+    _bucket_is_known = False
 
     def __init__(self, store: Any, prefix: str, report: ObjectsReport) -> None:
         import obstore
@@ -162,7 +166,21 @@ class Objects:
         return None
 
     def _stat(self, key: str) -> Stat:
-        return self._stat_of(self._api.head(self._store, self._top + key))
+        try:
+            return self._stat_of(self._api.head(self._store, self._top + key))
+        except FileNotFoundError as error:
+            if not self._bucket_is_known and self.report.is_missing(error):
+                self._check_bucket(key)
+            raise
+
+    def _check_bucket(self, key: str) -> None:
+        """Raise if the bucket is missing, not the key: the answer to HEAD cannot tell."""
+        try:
+            self._api.get(self._store, self._top + key)
+        except FileNotFoundError as error:
+            if not self.report.is_missing(error):
+                raise
+        self._bucket_is_known = True
 
     def _stat_of(self, meta: Meta) -> Stat:
         modified = meta["last_modified"]
@@ -253,6 +271,7 @@ class MemoryObjects(Objects):
 
     has_markers = False
     takes_views = False
+    _bucket_is_known = True
 
 
 class LocalObjects(Objects):
@@ -261,6 +280,7 @@ class LocalObjects(Objects):
     capabilities = Objects.capabilities & ~Capability.COMPARE_AND_SWAP
     has_markers = False
     lists_one_level = False  # with directories that have no files
+    _bucket_is_known = True
 
     def set(self, key: str, value: Buffer) -> Version | None:
         try:
@@ -288,8 +308,21 @@ class LocalObjects(Objects):
                 os.rmdir(directory)
 
 
+class GoogleObjects(Objects):
+    """Objects of Google Cloud Storage, whose versions are generations."""
+
+    version_field = "version"
+
+    def set_if(self, key: str, value: Buffer, expect: Any, conflict: Conflict) -> Version | None:
+        if isinstance(expect, Absent) or _GENERATION.fullmatch(expect):
+            return super().set_if(key, value, expect, conflict)
+        # Google calls it a bad request, and takes 0 for "absent"
+        there = self.stat(key)
+        raise conflict(key, expect, None if there is None else there.version)
+
+
 class AzureObjects(Objects):
-    """Azure Blob Storage, where one name that XML cannot hold makes all listings unreadable."""
+    """Blobs of Azure, whose listings are XML as it is."""
 
     def set(self, key: str, value: Buffer) -> Version | None:
         self._check(key)
@@ -300,19 +333,13 @@ class AzureObjects(Objects):
         return super().set_if(key, value, expect, conflict)
 
     def _check(self, key: str) -> None:
-        if "\ufffe" in key or "\uffff" in key:
+        if not _NOT_XML.isdisjoint(key):
             raise UnsupportedOperationError(
-                f"{self.report.url} cannot have the key {key!r}: its listings are XML, which has "
-                "no U+FFFE and U+FFFF; use another key",
+                f"cannot write {key!r} in {self.report.url}: Azure could not list it, because XML "
+                "has no U+FFFE and no U+FFFF; use another key",
                 store=self.report.url,
                 key=key,
             )
-
-
-class GoogleObjects(Objects):
-    """Objects of Google Cloud Storage, whose versions are generations."""
-
-    version_field = "version"
 
 
 class HTTPObjects(Objects):

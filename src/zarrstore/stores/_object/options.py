@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-__all__ = ["SCHEMES", "NotTranslatable", "Options", "class_of", "is_obstore"]
+from zarrstore.redaction import redact
+
+__all__ = ["SCHEMES", "NotTranslatable", "Options", "checked_endpoint", "class_of", "is_obstore"]
 
 SCHEMES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "http", "https"})
 """The schemes of the URLs that obstore can open, as fsspec has them."""
@@ -41,6 +44,25 @@ def class_of(value: object) -> str | None:
 
 class NotTranslatable(Exception):  # noqa: N818
     """Something that is asked for does not mean the same to obstore."""
+
+
+def checked_endpoint(endpoint: str) -> str:
+    """Return the address of a server if it is one.
+
+    Raises
+    ------
+    NotTranslatable
+        Otherwise; obstore would panic at the first request.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        is_address = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
+        parts.port  # noqa: B018 - raises for what is no number
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise NotTranslatable(f"the endpoint {redact(endpoint)!r}, which is no http(s):// address,")
+    return endpoint
 
 
 class Options:

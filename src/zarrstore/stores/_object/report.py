@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from typing import TypeGuard
 
 from zarrstore.errors import AccessDeniedError, BackendError, UnsupportedOperationError
 from zarrstore.stores._report import DENIED, Entry, Report
@@ -35,6 +36,7 @@ _ERRORS: dict[str, Entry] = {
     "NotImplementedError": (UnsupportedOperationError, "obstore cannot do it"),
     "FileNotFoundError": (BackendError, "check that the bucket or directory exists"),
     "BaseError": (BackendError, ""),
+    "PanicException": (BackendError, "obstore panicked; check how its store was made"),
 }
 
 
@@ -51,6 +53,10 @@ class ObjectsReport(Report):
                 return AccessDeniedError, DENIED
             advice = next((says for mark, says in _MARKS if mark in text), advice)
         return cls, advice
+
+    def is_failure(self, error: BaseException | None) -> TypeGuard[Exception]:
+        # a panic of Rust is none of Python's exceptions, and ends no program
+        return super().is_failure(error) or type(error).__name__ == "PanicException"
 
     def said(self, error: Exception) -> str:
         return _first_part(error)

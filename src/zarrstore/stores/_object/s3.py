@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from zarrstore.stores._object.options import NotTranslatable, Options
+from zarrstore.stores._object.options import NotTranslatable, Options, checked_endpoint
 
 __all__ = ["S3Options", "S3Settings", "region_of_bucket"]
 
@@ -52,6 +52,8 @@ class S3Options:
         if given.take("use_ssl") is False and not self._endpoint:
             raise NotTranslatable("the option use_ssl=False")
         given.end()
+        if self._endpoint:
+            checked_endpoint(self._endpoint)
         if bool(self._key) != bool(self._secret):
             raise NotTranslatable(f"the option {'key' if self._key else 'secret'!r} alone")
 
@@ -64,9 +66,10 @@ class S3Options:
             If a setting of the profile is not known to mean the same to obstore.
         """
         found = _Profile(self._profile)
+        endpoint = self._endpoint or found.endpoint
         fixed = _fixed(self._key, self._secret, self._token) if self._key else None
         return S3Settings(
-            endpoint=self._endpoint or found.endpoint,
+            endpoint=checked_endpoint(endpoint) if endpoint else None,
             region=self._region or found.region or _DEFAULT_REGION,
             anonymous=self._anonymous,
             requester_pays=self._pays,

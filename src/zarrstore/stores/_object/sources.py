@@ -18,7 +18,12 @@ from zarrstore.stores._object.objects import (
     MemoryObjects,
     Objects,
 )
-from zarrstore.stores._object.options import NotTranslatable, Options, class_of
+from zarrstore.stores._object.options import (
+    NotTranslatable,
+    Options,
+    checked_endpoint,
+    class_of,
+)
 from zarrstore.stores._object.s3 import S3Options, region_of_bucket
 from zarrstore.stores._report import secrets_of
 
@@ -35,6 +40,9 @@ _RETRIES: dict[str, Any] = {
 }
 """obstore's own would try for three minutes before it says that a server is down."""
 _TIMEOUTS = {"timeout": "10m", "read_timeout": "30s", "connect_timeout": "5s"}
+
+_AZURE = "core.windows.net"
+_ILLEGAL = frozenset(("", ".", ".."))
 
 _KINDS: dict[str, type[Objects]] = {
     "S3Store": Objects,
@@ -146,6 +154,8 @@ class URLSource(ABC):
     shareable = True
     has_user = False
     """Whether an ``@`` may stand in the URL, before the name of the host."""
+    has_bucket = True
+    """Whether the path is that of a prefix in a bucket, which obstore wants without ``//``."""
 
     def __init__(self, url: str, options: Mapping[str, Any], *, alike: bool = False) -> None:
         self._full = url
@@ -154,6 +164,8 @@ class URLSource(ABC):
         self._path = path.strip("/")
         if not self._place or "?" in url or ("@" in self._place and not self.has_user):
             raise NotTranslatable(f"the form of {redact(url)!r}")
+        if self.has_bucket and path and not _ILLEGAL.isdisjoint(path.rstrip("/").split("/")):
+            raise NotTranslatable(f"an empty segment, '.' or '..' in {redact(url)!r}")
         self.url = redact(url.rstrip("/"))
         self._read(alike)
 
@@ -225,6 +237,12 @@ class GoogleSource(URLSource):
         given.take("project", "access")
         token, endpoint = given.take("token"), given.take("endpoint_url")
         given.end()
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST") if endpoint is None else None
+        if emulator:
+            if alike:
+                raise NotTranslatable("STORAGE_EMULATOR_HOST")
+            endpoint = emulator if "://" in emulator else f"http://{emulator}"
+            token = token or "anon"
         self._config: dict[str, Any] = {}
         if token == "anon":  # noqa: S105
             self._config["skip_signature"] = True
@@ -234,26 +252,28 @@ class GoogleSource(URLSource):
             raise NotTranslatable("the option 'token' other than 'anon' or a file's path")
         elif alike:
             raise NotTranslatable("credentials of Google Cloud that are not given")
-        if endpoint is None and alike and os.environ.get("STORAGE_EMULATOR_HOST"):
-            raise NotTranslatable("STORAGE_EMULATOR_HOST")
         if endpoint is not None:
-            self._config["base_url"] = endpoint
+            self._config["base_url"] = checked_endpoint(endpoint)
 
     def make(self) -> Any:
         return _stores().GCSStore(
             self._place,
             prefix=self._path or None,
             config=self._config,
+            # for writing, obstore would look for credentials all the same
+            credential_provider=_nobody if "skip_signature" in self._config else None,
             client_options=_client(self._config.get("base_url")),
             retry_config=_RETRIES,
         )
 
 
-class AzureSource(URLSource):
-    """``az://container/prefix``, as adlfs opens it: an account, and its key or signature.
+def _nobody() -> dict[str, Any]:
+    """Return a token that emulators take, and Google refuses."""
+    return {"token": "anonymous", "expires_at": None}
 
-    All of them may stand in a ``connection_string``, with the address of a server or emulator.
-    """
+
+class AzureSource(URLSource):
+    """``az://container/prefix``, as adlfs opens it: an account, and its key or signature."""
 
     kind = AzureObjects
     has_user = True
@@ -262,20 +282,24 @@ class AzureSource(URLSource):
         given = self._given("abfs")
         container, _, host = self._place.partition("@")
         self._container = container
-        named = {
-            "account_name": given.take("account_name") or host.partition(".")[0] or None,
-            "account_key": given.take("account_key"),
-            "sas_key": given.take("sas_token"),
+        said = _connection(given.take("connection_string"))
+        self._config: dict[str, Any] = {
+            "account_name": given.take("account_name")
+            or said.get("accountname")
+            or host.partition(".")[0],
+            "account_key": given.take("account_key") or said.get("accountkey"),
+            "sas_key": given.take("sas_token") or said.get("sharedaccesssignature"),
             "skip_signature": given.take("anon"),
+            "endpoint": _blob_endpoint(said, host),
+            "use_emulator": said.get("usedevelopmentstorage", "").lower() == "true",
         }
-        self._config = _of_connection_string(given.take("connection_string") or "")
-        self._config |= {name: value for name, value in named.items() if value}
         given.end()
-        if alike and ("account_name" not in self._config or len(self._config) < 2):
+        self._config = {name: value for name, value in self._config.items() if value}
+        if "endpoint" in self._config:
+            checked_endpoint(self._config["endpoint"])
+        credentials = {"account_key", "sas_key", "skip_signature"} & set(self._config)
+        if alike and ("account_name" not in self._config or not credentials):
             raise NotTranslatable("an account of Azure, or its credentials, that are not given")
-
-    def secrets(self) -> list[str]:
-        return [*super().secrets(), *secrets_of("", self._config)]
 
     def make(self) -> Any:
         return _stores().AzureStore(
@@ -286,29 +310,37 @@ class AzureSource(URLSource):
             retry_config=_RETRIES,
         )
 
+    def secrets(self) -> list[str]:
+        return list(secrets_of("", {**self._options, **self._config}))
 
-def _of_connection_string(text: str) -> dict[str, Any]:
-    """Return what a connection string of Azure says, as obstore names it."""
-    parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
-    if parts.get("UseDevelopmentStorage", "").lower() == "true":
-        return {"use_emulator": True}
-    account, endpoint = parts.get("AccountName"), parts.get("BlobEndpoint")
-    if endpoint is None and account and "EndpointSuffix" in parts:
-        protocol = parts.get("DefaultEndpointsProtocol", "https")
-        endpoint = f"{protocol}://{account}.blob.{parts['EndpointSuffix']}"
-    found = {
-        "account_name": account,
-        "account_key": parts.get("AccountKey"),
-        "sas_key": parts.get("SharedAccessSignature"),
-        "endpoint": endpoint and endpoint.rstrip("/"),
-    }
-    return {name: value for name, value in found.items() if value}
+
+def _connection(text: str | None) -> dict[str, str]:
+    """Return the fields of a connection string of Azure, their names in lower case."""
+    fields = (field.partition("=") for field in (text or "").strip("; ").split(";"))
+    said = {name.strip().lower(): value.strip() for name, _, value in fields}
+    if text and said.keys().isdisjoint(("accountname", "blobendpoint", "usedevelopmentstorage")):
+        raise NotTranslatable("the option 'connection_string' without AccountName")
+    return said
+
+
+def _blob_endpoint(said: dict[str, str], host: str) -> str | None:
+    """Return where an account is, if that is not where Azure's are by default."""
+    if "blobendpoint" in said:
+        return said["blobendpoint"].rstrip("/")
+    protocol = said.get("defaultendpointsprotocol", "https")
+    suffix = said.get("endpointsuffix", _AZURE)
+    if (suffix, protocol) != (_AZURE, "https"):
+        return f"{protocol}://{said.get('accountname')}.blob.{suffix}"
+    if host and not host.endswith(_AZURE):  # of another country's cloud
+        return f"https://{host.replace('.dfs.', '.blob.', 1)}"
+    return None
 
 
 class HTTPSource(URLSource):
     """``https://host/path``, read only."""
 
     kind = HTTPObjects
+    has_bucket = False
 
     def _read(self, alike: bool) -> None:
         if alike:
