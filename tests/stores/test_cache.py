@@ -393,6 +393,53 @@ def test_a_conditional_write_on_what_is_out_of_date_loses_nothing():
     assert cached.sync["m"] == b"1"
 
 
+class Meanwhile(WrapperStore):
+    """A store in which something else happens before it is asked for the state of a value."""
+
+    happens = None
+
+    def _turn(self):
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            happens()
+
+    async def _stat(self, key):
+        self._turn()
+        return await self._inner.stat(key)
+
+    async def _get_versioned(self, key, byte_ranges, then):
+        self._turn()
+        return await self._inner.get_versioned(key, byte_ranges, then)
+
+
+@pytest.mark.parametrize("change_between", [True, False])
+@pytest.mark.parametrize(
+    "state",
+    [lambda s: s.stat("n").version, lambda s: s.get_versioned("n", [FIRST]).version],
+)
+def test_no_value_is_older_than_the_state_that_was_read_before_it(state, change_between):
+    """However reads and writes of others fall between: `update` relies on it."""
+    inner = MemoryStore({"n": b"1"})
+    below = Meanwhile(inner)
+    cached = CacheStore(below)
+
+    def meanwhile():
+        if change_between:
+            with pytest.raises(ConflictError):
+                cached.sync.set("n", b"", expect="another")
+        assert cached.sync["n"] == b"1"  # another reader has it in the cache
+        inner.sync["n"] = b"2"  # a writer, who has not come to tell the cache
+
+    for _ in range(2):
+        inner.sync["n"] = b"1"
+        cached.invalidate()
+        below.happens = meanwhile
+        assert state(cached.sync) == inner.sync.stat("n").version
+        assert cached.sync["n"] == b"2"
+        state(cached.sync)
+        assert cached.sync["n"] == b"2"
+
+
 def test_parts_of_another_state_are_forgotten():
     inner = MemoryStore({"a": b"old value"})
     cached = CacheStore(inner)

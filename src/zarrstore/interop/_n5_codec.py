@@ -37,7 +37,7 @@ class N5ChunkCodec(Codec):  # type: ignore[misc]
         return self._block.encode(chunk, self._spec)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        data = memoryview(np.ascontiguousarray(np.frombuffer(buf, np.uint8))).toreadonly()
+        data = np.frombuffer(buf, np.uint8).data.toreadonly()
         chunk = np.ascontiguousarray(self._block.decode(data, self._spec), self._spec.dtype)
         if out is None:
             return chunk

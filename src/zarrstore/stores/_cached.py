@@ -210,11 +210,7 @@ class Cached:
         with self._lock:
             if not reading.is_current:
                 return False
-            if what == "stat":
-                # what was read before it may be older: a change of it, written on the condition
-                # that the version is still this one, would take back what another wrote
-                self._forget(key, but=reading)
-            elif what == "missing":
+            if what == "missing":
                 self._drop_all(key)
             elif what is None:
                 for part in [each for each in self._of.get(key, ()) if not isinstance(each, str)]:
@@ -222,15 +218,20 @@ class Cached:
             self._put(key, what, value, size)
             return True
 
-    def keep_version(self, reading: Reading, version: Version | None, size: int) -> bool:
-        """Hold a version and size; what is held of another version is forgotten."""
+    def keep_state(self, reading: Reading, what: Literal["stat", "version"], state: Any) -> bool:
+        """Hold what tells of the state of a value, ``None`` for a missing key, as `keep` does.
+
+        What was read before, or is being read, may be older, whether or not this is held: a
+        change of it, written on the condition that the state is still this one, would take back
+        what another wrote. So it is forgotten, unless it is known to be of the same state.
+        """
+        key = reading.key
         with self._lock:
+            if state is None or self._get(key, what) != state:
+                self._forget(key, but=reading)
             if not reading.is_current:
                 return False
-            known = self._get(reading.key, "version")
-            if known is not MISS and known != (version, size):
-                self._forget(reading.key, but=reading)
-            self._put(reading.key, "version", (version, size), 1)
+            self._put(key, "missing" if state is None else what, state, 1)
             return True
 
     def _put(self, key: str, what: What, value: Any, size: int) -> None:
@@ -262,7 +263,7 @@ class Cached:
     def _forget(self, key: str, but: Reading | None = None) -> None:
         self._drop_all(key)
         for reading in self._readings.get(key, ()):
-            reading.is_current = reading is but
+            reading.is_current &= reading is but
 
     def drop(self, key: str, what: What) -> None:
         """Forget one thing."""

@@ -231,9 +231,9 @@ class CacheStore(WrapperStore):
         try:
             found = await self._inner.get_versioned(key, byte_ranges, then and noted)
             if found is None:
-                await self._keep(reading, None, None)
+                cached.keep_state(reading, "version", None)
                 return None
-            if cached.keep_version(reading, found.version, found.size):
+            if cached.keep_state(reading, "version", (found.version, found.size)):
                 for each, part in zip(asked, found.parts, strict=True):
                     await self._keep(reading, Part(found.version, each), part)
             return found
@@ -307,7 +307,7 @@ class CacheStore(WrapperStore):
             reading = cached.begin(key)
             try:
                 stat = await self._inner.stat(key)
-                cached.keep(reading, "missing" if stat is None else "stat", stat, 1)
+                cached.keep_state(reading, "stat", stat)
             finally:
                 cached.end(reading)
         found: Stat | None = stat
