@@ -40,6 +40,9 @@ def raise_dbm_error(error: BaseException, action: str, store: str, key: str) -> 
     message = f"cannot {action} {key!r} in {store}: {error}"
     number = getattr(error, "errno", None)
     undetermined = isinstance(error, dbm.error[0]) and "type" in str(error)
+    if "recovery" in str(error):  # of gdbm, after a write that failed
+        message += "; mend it by the command 'recover' of the program gdbmtool"
+        raise CorruptDataError(message, store=store, key=key) from error
     if not isinstance(error, dbm.error) or undetermined:
         raise CorruptDataError(
             f"{message}; it is damaged, or a database of another kind", store=store, key=key
@@ -153,6 +156,8 @@ class Handle:
             self._database = self._place.call(lambda: function(self._path, flag, mode))
             if not locks_itself:
                 self._take_lock(flag)  # the file may be new
+            elif self._database.firstkey() is None:
+                len(self._database)  # which fails where gdbm takes every key for missing
         except BaseException:
             self.shut()
             raise

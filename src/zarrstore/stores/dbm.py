@@ -7,7 +7,7 @@ import importlib
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import parse_qs
@@ -232,6 +232,9 @@ class DBMStore(BlockingStore):
         except ZarrStoreError:
             raise
         except _FAILURES as error:
+            # opened anew next time: after a failure gdbm takes every key for missing
+            with suppress(*_FAILURES), self._turn:
+                self._handle.shut()
             raise_dbm_error(error, action, self.url, key)
 
     def _get(self, key: str) -> bytes | None:
