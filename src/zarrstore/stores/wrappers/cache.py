@@ -12,8 +12,8 @@ from zarrstore.operations import Absent, Buffer, Capability, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.requests import checked_ranges, part_of
 from zarrstore.runtime import CALLER, WORKERS, PerProcess
-from zarrstore.stores._some_at_a_time import batches
 from zarrstore.stores._cached import MISS, Cached, CacheState, CacheStatistics, Part, Reading, What
+from zarrstore.stores._some_at_a_time import batches
 from zarrstore.stores.wrappers.base import WrapperStore
 
 __all__ = ["CacheStatistics", "CacheStore"]
