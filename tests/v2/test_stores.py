@@ -307,6 +307,20 @@ def test_a_zip_file_is_written_again_and_emptied(tmp_path: Path) -> None:
     assert dict(v2.ZipStore(path, mode="r")) == {"c": b"4"}
 
 
+@pytest.mark.parametrize("name", ["DBMStore", "LMDBStore", "ZipStore"])
+def test_flushing(name: str, tmp_path: Path) -> None:
+    with getattr(v2, name)(tmp_path / "x") as store:
+        store.flush()
+        store["a"] = b"1"
+        store.flush()
+        assert store["a"] == b"1"
+    with v2.LMDBStore(tmp_path / "one.mdb", subdir=False) as store:
+        store["a"] = b"1"
+        store.flush()
+    with pytest.raises(TypeError):
+        v2.LMDBStore(tmp_path / "y", unknown=1)
+
+
 def test_what_is_closed_where_zarr_2_closes(tmp_path: Path) -> None:
     for name in ("ZipStore", "SQLiteStore", "as_v2"):
         store = MAKERS[name](tmp_path)

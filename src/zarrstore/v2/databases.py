@@ -151,6 +151,14 @@ class LMDBStore(V2Store):
         self.kwargs = kwargs
         super().__init__(store, dimension_separator=dimension_separator)
 
+    def flush(self) -> None:
+        """Wait until what was written has reached the disk."""
+        inside = os.path.join(self.path, "data.mdb")
+        file = inside if os.path.isdir(self.path) else self.path
+        if os.path.exists(file):
+            with open(file, "rb") as opened:
+                os.fsync(opened.fileno())
+
 
 class SQLiteStore(V2Store):
     """A store in an SQLite database, one row of the table ``zarr`` a key.
