@@ -93,7 +93,7 @@ FUNCTIONS = [
     "zeros_like",
 ]
 OTHER = ["CopyReport", "__version__", "aio", "limits"]
-OTHER = ["__version__", "aio", "limits", "v2"]
+OTHER = ["CopyReport", "__version__", "aio", "limits", "v2"]
 
 
 def test_exported_names() -> None:
