@@ -2,7 +2,7 @@
 
 The metadata is one key, which is changed in one step; chunks are many. So the chunks of the new
 array have keys that those of the old one have not: there are three ways of Zarr to name them,
-taken by turns. The old chunks stay until the next array is written, for who reads them just now.
+taken by turns. The old chunks stay until the next array is there, for who reads them just now.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def overwrite(store: Store, path: str, values: NDArray, options: ArrayOptions) -
             claim.use(new.naming)
             store._home.drive(job.write, new)
             if store._home.drive(job.put_in_place, new, claim):
+                store._home.drive(job.clear, new)
                 return
     raise ConflictError(
         f"{join_url(store.url, path)} is replaced by others all the time; save again",
@@ -111,6 +112,7 @@ class _Job:
                 new = await self.plan(None)
                 await self.write(new)
                 is_done = await self.put_in_place(new, None)
+            await self.clear(new)
 
     async def plan(self, abandoned: str | None) -> _New:
         """Find out what is there, and make the metadata of what is to be.
@@ -144,11 +146,17 @@ class _Job:
 
     async def write(self, new: _New) -> None:
         """Write the chunks, where nobody looks for any yet."""
-        await self._clear(keeping=None if new.old is None else _naming_of(new.old))
+        namings = set(_ENCODINGS) if new.old is None else {new.naming}
+        await self._delete(namings)
         await new.array.write(..., self.values)
 
-    async def _clear(self, keeping: str | None) -> None:
-        """Delete the chunks that are not those of the present array."""
+    async def clear(self, new: _New) -> None:
+        """Delete all chunks but those of the new array and of the one that it replaced."""
+        if new.old is not None:
+            await self._delete(set(_ENCODINGS) - {new.naming, _naming_of(new.old)})
+
+    async def _delete(self, namings: set[str]) -> None:
+        """Delete the chunks that are named in certain ways."""
         prefix = f"{self.path}/" if self.path else ""
         keys = []
         async for key in self.store.list_prefix(self.path):
@@ -160,8 +168,7 @@ class _Job:
                     store=self.store.url,
                     key=self.path,
                 )
-            naming = _naming_of_key(name)
-            if naming is not None and naming != keeping:
+            if _naming_of_key(name) in namings:
                 keys.append(key)
         await each_bounded(self.store.delete, keys, count=len(keys))
 

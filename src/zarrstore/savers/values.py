@@ -137,8 +137,8 @@ def _text(data: Any, kind: str, wanted: DType | None) -> NDArray:
     if not _all(items, str):
         kinds = ", ".join(sorted({type(item).__name__ for item in items.flat}))
         raise TypeError(_OBJECTS.format(what=kinds))
-    if wanted is not None and wanted.kind in "mM":
-        return np.asarray(data, np.dtype(f"{wanted.kind}8"))
+    if wanted is not None and wanted.kind == "M":
+        return np.asarray(data, "M8")  # of the unit that keeps all of it
     return items.astype(_TEXT)
 
 

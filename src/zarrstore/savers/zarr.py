@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Coroutine, Mapping
@@ -24,7 +25,7 @@ from zarrstore.savers.values import without_loss
 
 __all__ = ["ZarrSaver"]
 
-_OF_DATA = ("data", "shape", "write_data")
+_OF_DATA = ("shape", "write_data")
 _AT = "chunk_key_encoding", "dimension_separator"
 
 
@@ -141,4 +142,7 @@ async def _update(
     array = await core.open_array(store, path, "r+", options)
     if isinstance(indices, np.ndarray) and not indices.size and indices.dtype.kind == "f":
         indices = indices.astype(np.intp)  # numpy's empty list
-    await array.write(indices, without_loss(values, array.spec.dtype))
+    elements = without_loss(values, array.spec.dtype)
+    request = array.request(indices)
+    if elements.size or math.prod(request.selection.shape):
+        await array.write_request(request, elements)
