@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import zarrstore
 from zarrstore.savers.values import as_values, without_loss
 
-MOMENT = datetime.datetime(2024, 2, 29, 12, microsecond=5)  # noqa: DTZ001: as numpy's are
+MOMENT = datetime.datetime(2024, 2, 29, 12, microsecond=5)  # noqa: DTZ001
 T = np.dtypes.StringDType()
 NUMBERS = ["?", "i1", "u1", "i2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
 
