@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-import dask.array
+import dask.array as da
 import dask.base
 import dask.local
 import dask.threaded
@@ -21,7 +21,6 @@ __all__ = ["Source", "Target", "lazy", "write_blocks"]
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
 
-_dask: Any = dask  # most of which has no types
 _IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
 
 
@@ -68,9 +67,9 @@ class Source:
         return np.ma.MaskedArray(data, found[1], fill_value=self.fill_value)
 
 
-def lazy(source: Source) -> dask.array.Array:
+def lazy(source: Source) -> da.Array:
     """Return a stored array as one of dask."""
-    array: dask.array.Array = _dask.array.from_array(
+    return da.from_array(
         source,
         chunks=source.layout.chunks,
         name=f"unpickled-{uuid.uuid4().hex}",
@@ -78,15 +77,14 @@ def lazy(source: Source) -> dask.array.Array:
         fancy=False,
         meta=source.layout.meta(),
     )
-    return array
 
 
-def write_blocks(array: Any, target: Target, *, anywhere: bool) -> Any:
+def write_blocks(array: da.Array, target: Target, *, anywhere: bool) -> Any:
     """Compute a dask array and write its blocks, each in the task that has it.
 
     Parameters
     ----------
-    array : dask.array.Array
+    array : da.Array
     target : Target
     anywhere : bool
         Whether the target can be used in other processes. If not, what a scheduler of processes
@@ -98,12 +96,12 @@ def write_blocks(array: Any, target: Target, *, anywhere: bool) -> Any:
         The fill value of a masked array, ``None`` of others.
     """
     layout = target.layout
-    if not anywhere and _dask.base.get_scheduler(collections=[array]) not in (
+    if not anywhere and dask.base.get_scheduler(collections=[array]) not in (
         None,
         *_IN_THIS_PROCESS,
     ):
         return _write_here(array.persist(), target)
-    written = _dask.array.map_blocks(
+    written = da.map_blocks(
         _write,
         array,
         target=target,
@@ -116,7 +114,7 @@ def write_blocks(array: Any, target: Target, *, anywhere: bool) -> Any:
     return next((value for value in found.flat if value is not None), None)
 
 
-def _write_here(array: Any, target: Target) -> Any:
+def _write_here(array: da.Array, target: Target) -> Any:
     fill_value = None
     for at in np.ndindex(*array.numblocks):
         block = array.blocks[at] if at else array

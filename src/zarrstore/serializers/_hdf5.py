@@ -1,7 +1,7 @@
 """Dask arrays in HDF5 files: one dataset for the elements, and one for the mask.
 
 Numbers are stored as such. Of other dtypes that have a fixed size the bytes are, in one more
-dimension, and of text its UTF-8: HDF5 has no types that keep all of them.
+dimension, and text is of variable length: HDF5 has no types that keep all of them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ import numpy as np
 from zarrstore.errors import CorruptDataError
 from zarrstore.serializers._blocks import Source, Target, lazy, write_blocks
 from zarrstore.serializers._layout import Layout, layout_of
+from zarrstore.serializers.protocols import remove_file
 
 __all__ = ["read_file", "write_file"]
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
 
 _ATTRIBUTE = "zarrstore.serializers"
+_NUL = b"\0", b"\xc0\x80"
+"""What ends text in HDF5, and what stands for it, which no UTF-8 has."""
 _MAX_CHUNK = 2**32 - 1
 """In bytes; HDF5 has no larger chunks."""
 
@@ -61,7 +64,7 @@ def write_file(array: da.Array, opener: Any, name: str) -> None:
                 shutil.copyfileobj(made, file, 2**20)
         except BaseException:
             with suppress(Exception):
-                opener.remove(name)
+                remove_file(opener, name)
             raise
 
 
@@ -126,7 +129,7 @@ def _is_native(dtype: np.dtype[Any]) -> bool:
 def _dataset(file: Any, name: str, layout: Layout, dtype: np.dtype[Any]) -> Any:
     shape, chunks, stored = layout.shape, layout.longest, dtype
     if dtype.kind == "T":
-        stored = _h5py().vlen_dtype(np.uint8)
+        stored = _h5py().string_dtype()
     elif not _is_native(dtype):
         shape, chunks = (*shape, dtype.itemsize), (*chunks, dtype.itemsize)
         stored = np.dtype(np.uint8)
@@ -144,7 +147,7 @@ def _encoded(values: NDArray) -> NDArray:
         made = np.empty(values.shape, object)
         for at in np.ndindex(values.shape):
             text: Any = values[at]
-            made[at] = np.frombuffer(text.encode(), np.uint8)
+            made[at] = text.encode().replace(*_NUL)
         return made
     raw = np.frombuffer(values.tobytes(), np.uint8)
     return raw.reshape(*values.shape, values.dtype.itemsize)
@@ -156,7 +159,8 @@ def _decoded(stored: NDArray, dtype: np.dtype[Any]) -> NDArray:
     if dtype.kind == "T":
         made = np.empty(stored.shape, dtype)
         for at in np.ndindex(stored.shape):
-            made[at] = bytes(stored[at]).decode()
+            encoded: Any = stored[at]
+            made[at] = encoded.replace(*reversed(_NUL)).decode()
         return made
     return np.frombuffer(bytearray(stored.tobytes()), dtype).reshape(stored.shape[:-1])
 

@@ -121,8 +121,10 @@ def layout_of(array: Any) -> Layout:
             f"{array!r} has blocks of {type(meta).__module__}.{type(meta).__name__}, and numpy's "
             "are kept; convert them, such as with array.map_blocks(...)"
         )
-    if _dtype(_described(array.dtype)) != array.dtype or not array.dtype.itemsize:
-        raise TypeError(f"{array!r} is of {array.dtype}, which is not kept; use array.astype(...)")
+    dtype = array.dtype
+    has_objects = dtype.hasobject and dtype.kind not in "OT"
+    if has_objects or not dtype.itemsize or _dtype(_described(dtype)) != dtype:
+        raise TypeError(f"{array!r} is of {dtype}, which is not kept; use array.astype(...)")
     chunks = tuple([tuple([int(each) for each in lengths]) for lengths in array.chunks])
     return Layout(chunks, array.dtype, isinstance(meta, np.ma.MaskedArray))
 

@@ -13,7 +13,8 @@ import dask.array as da
 import numpy as np
 
 from zarrstore.abc import Store
-from zarrstore.errors import CorruptDataError, NodeNotFoundError
+from zarrstore.errors import CorruptDataError, MetadataError, NodeNotFoundError
+from zarrstore.format.data_types.registry import data_type_for
 from zarrstore.hierarchy.array import Array
 from zarrstore.hierarchy.opening import create_group, open_group
 from zarrstore.registry import make_store
@@ -34,7 +35,7 @@ def write_folder(array: da.Array, client: Any, folder: str, name: str) -> None:
     try:
         group = create_group(store)
         options: dict[str, Any] = {"shape": layout.shape, "chunks": layout.grid}
-        arrays = {"data": group.create_array("data", dtype=layout.stored_dtype, **options)}
+        arrays = {"data": group.create_array("data", dtype=_stored(layout), **options)}
         if layout.is_masked:
             arrays["mask"] = group.create_array("mask", dtype=bool, **options)
         fill_value = write_blocks(array, _Target(layout, arrays), anywhere=True)
@@ -81,6 +82,16 @@ def _store(client: Any, folder: str, name: str) -> Store:
     return make_store((client, f"{folder.rstrip('/')}/{name}" if folder else name))
 
 
+def _stored(layout: Layout) -> np.dtype[Any]:
+    """Return what elements are stored as: their bytes, where Zarr v3 has no name for the dtype."""
+    dtype = layout.stored_dtype
+    try:
+        data_type_for(dtype).to_metadata()
+    except (TypeError, MetadataError):
+        return np.dtype(f"V{dtype.itemsize}")
+    return dtype
+
+
 class _Target(Target):
     """Arrays whose chunks are the blocks."""
 
@@ -90,6 +101,9 @@ class _Target(Target):
 
     def write(self, name: str, region: tuple[slice, ...], values: NDArray) -> None:
         """Write a block, which is a chunk."""
+        stored = self._arrays[name].dtype
+        if stored.kind == "V" and values.dtype != stored:
+            values = np.frombuffer(values.tobytes(), stored).reshape(values.shape)
         self._arrays[name][region] = values
 
 
@@ -102,4 +116,8 @@ class _Source(Source):
 
     def read(self, names: Sequence[str], region: Any) -> list[NDArray]:
         """Return a part of some arrays."""
-        return [np.asarray(self._arrays[name][region]) for name in names]
+        found = [np.asarray(self._arrays[name][region]) for name in names]
+        if found[0].dtype.kind == "V" and found[0].dtype != self.dtype:
+            raw = bytearray(found[0].tobytes())
+            found[0] = np.frombuffer(raw, self.dtype).reshape(found[0].shape)
+        return found

@@ -16,6 +16,7 @@ from zarrstore.serializers.protocols import (
     S3_PROTOCOL,
     file_protocol,
     has,
+    remove_file,
     s3_protocol,
 )
 
@@ -60,8 +61,8 @@ class DaskArraySerializer:
         ----------
         array : dask.array.Array
         protocols : dict
-            ``FILE_PROTOCOL``: an object with ``open(name, mode)`` and ``remove(name)``, which
-            is asked for a new name; ``S3_PROTOCOL``: a dict with ``client``, an
+            ``FILE_PROTOCOL``: an object with ``open(name, mode)`` and ``remove(name)`` (or
+            ``rm``, as of fsspec), which is asked for a new name; ``S3_PROTOCOL``: a dict with ``client``, an
             `s3fs.S3FileSystem`, and ``folder``, in which there will be a new one.
 
         Raises
@@ -117,7 +118,7 @@ class DaskArraySerializer:
             As `unpickle`.
         """
         if _is_file(pid):
-            file_protocol(protocols).remove(pid)
+            remove_file(file_protocol(protocols), pid)
         else:
             remove_folder(*s3_protocol(protocols), pid)
 

@@ -7,7 +7,15 @@ from typing import Any
 
 from zarrstore.errors import ZarrStoreError
 
-__all__ = ["FILE_PROTOCOL", "S3_PROTOCOL", "MissingProtocolError", "file_protocol", "s3_protocol"]
+__all__ = [
+    "FILE_PROTOCOL",
+    "S3_PROTOCOL",
+    "MissingProtocolError",
+    "file_protocol",
+    "has",
+    "remove_file",
+    "s3_protocol",
+]
 
 FILE_PROTOCOL = "file_protocol"
 """The key of an object with ``open(name, mode)`` and ``remove(name)``."""
@@ -41,6 +49,14 @@ def file_protocol(protocols: Mapping[str, Any]) -> Any:
             f"{type(opener).__name__} has none"
         )
     return opener
+
+
+def remove_file(opener: Any, name: str) -> None:
+    """Delete a file, by ``remove``, or by ``rm`` as fsspec calls it."""
+    remove = getattr(opener, "remove", None) or getattr(opener, "rm", None)
+    if remove is None:
+        raise TypeError(f"{type(opener).__name__} has no remove(name): {_INSTEAD}")
+    remove(name)
 
 
 def s3_protocol(protocols: Mapping[str, Any]) -> tuple[Any, str]:
