@@ -13,11 +13,11 @@ import pytest
 import zarrstore_testing
 
 import zarrstore
-from zarrstore import aio
+from zarrstore import aio, savers, serializers
 
 ROOT = Path(__file__).parents[1]
 LOADED = {"img", "link", "script"}
-PACKAGES = (zarrstore, aio, zarrstore_testing)
+PACKAGES = (zarrstore, aio, savers, serializers, zarrstore_testing)
 
 
 class Page(HTMLParser):

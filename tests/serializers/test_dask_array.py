@@ -92,6 +92,12 @@ def protocols(request, tmp_path):
     return {S3_PROTOCOL: {"client": fsspec.filesystem("file"), "folder": str(tmp_path)}}
 
 
+def protocols_of(protocol, tmp_path):
+    if protocol == FILE_PROTOCOL:
+        return {protocol: Files(str(tmp_path))}
+    return {protocol: {"client": fsspec.filesystem("file"), "folder": f"{tmp_path}/a/folder/"}}
+
+
 def of(data, chunks=-1):
     return da.from_array(data, chunks=chunks)
 
@@ -299,26 +305,18 @@ def test_schedulers(scheduler, name, protocols):
 
 @pytest.mark.parametrize("protocol", [FILE_PROTOCOL, S3_PROTOCOL])
 def test_a_scheduler_of_processes(protocol, tmp_path):
-    client = fsspec.filesystem("dir", path=str(tmp_path), target_protocol="file")
-    protocols = {
-        FILE_PROTOCOL: {FILE_PROTOCOL: client},
-        S3_PROTOCOL: {S3_PROTOCOL: {"client": client, "folder": "a"}},
-    }[protocol]
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        with dask.config.set(scheduler="processes", pool=pool):
-            check_again(ARRAYS["masked"] + 0, protocols)
+    with (
+        ProcessPoolExecutor(2, get_context("spawn")) as pool,
+        dask.config.set(scheduler="processes", pool=pool),
+    ):
+        check_again(ARRAYS["masked"] + 0, protocols_of(protocol, tmp_path))
 
 
 @pytest.mark.parametrize("protocol", [FILE_PROTOCOL, S3_PROTOCOL])
 def test_distributed(protocol, tmp_path):
-    client = fsspec.filesystem("dir", path=str(tmp_path), target_protocol="file")
-    protocols = {
-        FILE_PROTOCOL: {FILE_PROTOCOL: client},
-        S3_PROTOCOL: {S3_PROTOCOL: {"client": client, "folder": "a"}},
-    }[protocol]
     with Client(n_workers=2, threads_per_worker=1, dashboard_address=None):
         persisted = (ARRAYS["of several lengths"] + 1).persist()  # which only the cluster has
-        check_again(persisted, protocols)
+        check_again(persisted, protocols_of(protocol, tmp_path))
 
 
 CHILD = """
@@ -343,12 +341,8 @@ def in_a_child(array: da.Array) -> str:
 
 
 def test_in_other_processes(tmp_path):
-    client = fsspec.filesystem("dir", path=str(tmp_path), target_protocol="file")
-    for protocols in (
-        {FILE_PROTOCOL: client},
-        {S3_PROTOCOL: {"client": client, "folder": "a/folder/"}},
-    ):
-        again = check_again(ARRAYS["of several lengths"], protocols)
+    for protocol in (FILE_PROTOCOL, S3_PROTOCOL):
+        again = check_again(ARRAYS["of several lengths"], protocols_of(protocol, tmp_path))
         assert in_a_child(again) == "1770 ((1, 3, 2), (4, 6))"
 
 

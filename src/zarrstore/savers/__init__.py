@@ -10,7 +10,7 @@ array([0.5  , 0.25 , 0.125])
 
 from __future__ import annotations
 
-from zarrstore.savers.base import Approach, Saver
+from zarrstore.savers.base import Saver
 from zarrstore.savers.zarr import ZarrSaver
 
-__all__ = ["Approach", "Saver", "ZarrSaver"]
+__all__ = ["Saver", "ZarrSaver"]

@@ -61,9 +61,9 @@ class DaskArraySerializer:
         ----------
         array : dask.array.Array
         protocols : dict
-            ``FILE_PROTOCOL``: an object with ``open(name, mode)`` and ``remove(name)`` (or
-            ``rm``, as of fsspec), which is asked for a new name; ``S3_PROTOCOL``: a dict with ``client``, an
-            `s3fs.S3FileSystem`, and ``folder``, in which there will be a new one.
+            ``FILE_PROTOCOL``: an object with ``open(name, mode)`` and ``remove(name)``, or
+            ``rm`` as of fsspec, which is asked for a new name; ``S3_PROTOCOL``: a dict with
+            ``client``, an `s3fs.S3FileSystem`, and ``folder``, in which there will be a new one.
 
         Raises
         ------
