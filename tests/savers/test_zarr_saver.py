@@ -75,6 +75,24 @@ def test_pickled(place):
     assert load(place, "a").tolist() == [1]
 
 
+@pytest.mark.parametrize("place", ["s3:/bucket/x", "memory:x", "nothing://x", ""])
+def test_no_url(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(zarrstore.StoreURLError):
+        ZarrSaver(place).save([1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_zip_file_that_another_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(_claims, "_PATIENCE", 0.1)
+    with zarrstore.ZipStore(tmp_path / "x.zip").sync as other:
+        other["k"] = b"1"
+        with pytest.raises(zarrstore.ConflictError):
+            ZarrSaver(tmp_path / "x.zip", approach="overwrite").save([1])
+    ZarrSaver(tmp_path / "x.zip", approach="overwrite").save([1])
+    assert load(tmp_path / "x.zip").tolist() == [1]
+
+
 @pytest.mark.parametrize("name", ["zarr.json", "a/.zarray"])
 def test_no_name_of_an_array(name):
     with pytest.raises(ValueError, match="no path of a node"):
@@ -391,6 +409,15 @@ class TestOverwrite:
         after = dict(zarrstore.open_store(place).sync)
         claim = f"dataset/{_claims.CLAIM_NAME}"
         assert {**after, claim: b""} == {**before, claim: b""}
+        for data, options in bad:
+            with pytest.raises((TypeError, ValueError)):
+                ZarrSaver(place, "other", "overwrite").save(data, **options)
+        zarrstore.open_group(place).create_group("group")
+        for name in ("group", "dataset/below"):
+            with pytest.raises(NodeExistsError):
+                ZarrSaver(place, name, "overwrite").save([1])
+        new = set(zarrstore.open_store(place).sync) - set(before)
+        assert new == {"group/zarr.json"}
         saver.save([3])  # at once: nothing is held
         assert load(place).tolist() == [3]
 

@@ -155,7 +155,7 @@ def overwrite_all(url: str, options: Any, processes: int, times: int) -> None:
 
 
 def test_processes_overwrite_at_once(tmp_path):
-    overwrite_all(str(tmp_path / "x.zarr"), None, 3, 8)
+    overwrite_all(str(tmp_path / "x.zarr"), None, 3, 4)
 
 
 @pytest.mark.parametrize("server", ["s3_bucket", "seaweed_bucket"])

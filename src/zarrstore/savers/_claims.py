@@ -68,7 +68,13 @@ class Claim:
         self._version = self._store.set(self.key, json.dumps(content).encode(), expect=expect)
 
     def acquire(self) -> None:
-        """Wait until nobody holds it, or nobody alive."""
+        """Wait until nobody holds it, or nobody alive.
+
+        Raises
+        ------
+        ConflictError
+            If the store refuses all that is written, as does a zip file that another writes.
+        """
         seen: Version | None = None
         since = 0.0
         while True:
@@ -81,8 +87,12 @@ class Claim:
             if version != seen:
                 seen, since = version, now
             if is_free or now - since > _PATIENCE:
-                with suppress(ConflictError):
+                try:
                     self._write(ABSENT if version is None else version)
+                except ConflictError:
+                    if now - since > 2 * _PATIENCE:  # nobody has it: the store is not written to
+                        raise
+                else:
                     self.abandoned = None if is_free else held.get("using")
                     return
             time.sleep(_LOOK)
@@ -101,7 +111,8 @@ class Claim:
     def release(self) -> None:
         """Let others have it; it stays theirs if one of them took it over."""
         self._ended.set()
-        with self._lock, suppress(ConflictError):
+        # what cannot be released ends by itself, and the array is as it should be
+        with self._lock, suppress(ZarrStoreError, OSError):
             self._owner = self._using = None
             self._write(self._version)
 

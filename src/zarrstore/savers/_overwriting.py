@@ -71,6 +71,7 @@ def overwrite(store: Store, path: str, values: NDArray, options: ArrayOptions) -
     if Capability.COMPARE_AND_SWAP not in store.capabilities:
         store._home.drive(job.run_in_turn)
         return
+    store._home.drive(job.plan, None)  # what is refused leaves nothing behind
     with claimed(store, path) as claim:
         for _ in range(_ATTEMPTS):
             new = store._home.drive(job.plan, claim.abandoned)

@@ -26,6 +26,7 @@ from zarrstore.savers.values import without_loss
 __all__ = ["ZarrSaver"]
 
 _OF_DATA = ("shape", "write_data")
+_URL = re.compile(r"\Z|[A-Za-z][A-Za-z0-9+.-]*:|.*::")
 _AT = "chunk_key_encoding", "dimension_separator"
 
 
@@ -119,7 +120,7 @@ def _settled(file_path: StoreLike) -> StoreLike:
         return make_store(None)
     if isinstance(file_path, PurePath):  # a UPath may be one, and says itself what is absolute
         return file_path.absolute() if isinstance(file_path, Path) else file_path
-    if isinstance(file_path, str) and file_path and not re.search("://|::", file_path):
+    if isinstance(file_path, str) and not _URL.match(file_path):
         return os.path.abspath(os.path.expanduser(file_path))
     return file_path
 
