@@ -92,7 +92,6 @@ FUNCTIONS = [
     "zeros",
     "zeros_like",
 ]
-OTHER = ["CopyReport", "__version__", "aio", "limits"]
 OTHER = ["CopyReport", "__version__", "aio", "limits", "v2"]
 
 

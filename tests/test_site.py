@@ -13,11 +13,11 @@ import pytest
 import zarrstore_testing
 
 import zarrstore
-from zarrstore import aio, v2
+from zarrstore import aio, savers, serializers, v2
 
 ROOT = Path(__file__).parents[1]
 LOADED = {"img", "link", "script"}
-PACKAGES = (zarrstore, aio, v2, zarrstore_testing)
+PACKAGES = (zarrstore, aio, savers, serializers, v2, zarrstore_testing)
 
 
 class Page(HTMLParser):

@@ -10,17 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
 import numpy as np
 
 from zarrstore.abc import Capability, Store
 from zarrstore.chunks import Progress, read_chunks, write_chunks
-from zarrstore.errors import CorruptDataError, ReadOnlyError
+from zarrstore.errors import ConflictError, CorruptDataError, ReadOnlyError
 from zarrstore.format.array_spec import ArraySpec, compile_spec
-from zarrstore.format.chunk_grids import RectilinearGrid
 from zarrstore.format.codecs.bytes import Bytes
 from zarrstore.format.codecs.sharding_indexed import ShardingIndexed
-from zarrstore.format.documents import Extension
 from zarrstore.format.indexing import Selection, basic_selection
 from zarrstore.format.selections import split_fields
 from zarrstore.hierarchy.casting import (
@@ -31,7 +28,13 @@ from zarrstore.hierarchy.casting import (
     is_silent,
 )
 from zarrstore.hierarchy.nodes import NodeCore, not_found
-from zarrstore.hierarchy.resizing import appended_shape, chunks_stored, clear_outside, new_shape
+from zarrstore.hierarchy.resizing import (
+    appended_shape,
+    chunks_stored,
+    clear_outside,
+    new_shape,
+    resized,
+)
 from zarrstore.hierarchy.selecting import Fields, How, as_numpy
 from zarrstore.runtime import is_inline
 from zarrstore.updating import turn
@@ -265,7 +268,7 @@ class ArrayCore(NodeCore):
         def edit(stored: Any) -> Any:
             nonlocal fits
             fits = stored.shape == before
-            return _of_shape(stored, shape if fits else stored.shape)
+            return resized(stored, shape if fits else stored.shape)
 
         await self.edit_document(edit)
         self._adopt(self.document)
@@ -294,12 +297,30 @@ class ArrayCore(NodeCore):
         return shape
 
     async def _reserve(self, lengths: tuple[int, ...], axis: int) -> tuple[int, ...]:
-        """Store a shape that is longer along an axis; return it."""
+        """Store a shape that is longer along an axis; return it.
+
+        Raises
+        ------
+        ConflictError
+            If another has replaced the array by one of another dtype, which the data was not
+            cast for.
+        """
+        dtype, fits = self.spec.dtype, True
 
         def edit(stored: Any) -> Any:
-            return _of_shape(stored, appended_shape(stored.shape, lengths, axis, self.url))
+            nonlocal fits
+            fits = compile_spec(stored).dtype == dtype
+            if not fits:
+                return stored
+            return resized(stored, appended_shape(stored.shape, lengths, axis, self.url))
 
         await self.edit_document(edit)
+        if not fits:
+            raise ConflictError(
+                f"{self.url} was replaced, and is no longer of {dtype}; open it again",
+                store=self.store.url,
+                key=self.path,
+            )
         self._adopt(self.document)
         return self.spec.shape
 
@@ -342,16 +363,6 @@ def _reopened(
 def _is_plain_number(spec: ArraySpec) -> bool:
     """Tell whether an element is a scalar of its own, and its chunk is decoded as a whole."""
     return spec.dtype.kind in "biufcmM" and type(spec.codecs[0]) is Bytes
-
-
-def _of_shape(document: Any, shape: tuple[int, ...]) -> Any:
-    """Return the document of an array once it is resized."""
-    grid = compile_spec(document).grid
-    if isinstance(grid, RectilinearGrid):
-        configuration = grid.with_shape(shape).to_configuration()
-        named = Extension(name=grid.name, configuration=configuration)
-        return msgspec.structs.replace(document, shape=shape, chunk_grid=named)
-    return msgspec.structs.replace(document, shape=shape)
 
 
 def _room(spec: ArraySpec, length: int, axis: int) -> tuple[ArraySpec, Selection]:

@@ -8,17 +8,19 @@ import operator
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from zarrstore.abc import Capability, Store
 from zarrstore.chunks import write_chunks
 from zarrstore.errors import UnsupportedOperationError
 from zarrstore.fan_out import each_bounded
-from zarrstore.format.array_spec import ArraySpec
-from zarrstore.format.chunk_grids import ChunkGrid
+from zarrstore.format.array_spec import ArraySpec, compile_spec
+from zarrstore.format.chunk_grids import ChunkGrid, RectilinearGrid
+from zarrstore.format.documents import Extension
 from zarrstore.format.indexing import basic_selection
 
-__all__ = ["appended_shape", "chunks_stored", "clear_outside", "new_shape"]
+__all__ = ["appended_shape", "chunks_stored", "clear_outside", "new_shape", "resized"]
 
 _FEW = 1000
 """So many chunks are deleted without asking the store which of them are there."""
@@ -79,6 +81,16 @@ def appended_shape(
             f"along axis {axis}: all other lengths must be equal"
         )
     return (*shape[:axis], shape[axis] + data[axis], *shape[axis + 1 :])
+
+
+def resized(document: Any, shape: tuple[int, ...]) -> Any:
+    """Return the document of an array once it is resized."""
+    grid = compile_spec(document).grid
+    if isinstance(grid, RectilinearGrid):
+        configuration = grid.with_shape(shape).to_configuration()
+        named = Extension(name=grid.name, configuration=configuration)
+        return msgspec.structs.replace(document, shape=shape, chunk_grid=named)
+    return msgspec.structs.replace(document, shape=shape)
 
 
 def _kept_chunks(grid: ChunkGrid, kept: Sequence[int]) -> tuple[int, ...]:

@@ -1,0 +1,184 @@
+"""Writing a dask array block by block, and reading one lazily."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import dask.array as da
+import dask.base
+import dask.local
+import dask.threaded
+import numpy as np
+
+from zarrstore.serializers._layout import Layout
+
+__all__ = ["Source", "Target", "lazy", "write_blocks"]
+
+NDArray: TypeAlias = np.ndarray[Any, Any]
+
+_IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
+
+
+class Target(ABC):
+    """Where blocks are written to."""
+
+    layout: Layout
+
+    def __dask_tokenize__(self) -> object:
+        return id(self)
+
+    @abstractmethod
+    def write(self, name: str, region: tuple[slice, ...], values: NDArray) -> None:
+        """Write a block of ``"data"`` or ``"mask"``; may be called from several threads."""
+
+
+class Source:
+    """An array that is stored, as dask slices it.
+
+    Parameters
+    ----------
+    layout : Layout
+    fill_value : object
+        Of a masked array; ``None`` for the default.
+    """
+
+    def __init__(self, layout: Layout, fill_value: Any) -> None:
+        self.layout = layout
+        self.fill_value = fill_value
+        self.shape = layout.shape
+        self.dtype = layout.dtype
+        self.ndim = len(self.shape)
+
+    def read(self, names: Sequence[str], region: Any) -> list[NDArray]:
+        """Return a part of ``"data"``, and of ``"mask"`` if it is asked for."""
+        raise NotImplementedError
+
+    def __getitem__(self, region: Any) -> NDArray:
+        names = ("data", "mask") if self.layout.is_masked else ("data",)
+        found = [np.asarray(part) for part in self.read(names, region)]
+        data = found[0].astype(self.dtype, copy=False)
+        if not self.layout.is_masked:
+            return data
+        return np.ma.MaskedArray(data, found[1], fill_value=self.fill_value)
+
+
+def lazy(source: Source) -> da.Array:
+    """Return a stored array as one of dask."""
+    return da.from_array(
+        source,
+        chunks=source.layout.chunks,
+        name=f"unpickled-{uuid.uuid4().hex}",
+        asarray=False,
+        fancy=False,
+        meta=source.layout.meta(),
+    )
+
+
+def write_blocks(array: da.Array, target: Target, *, anywhere: bool) -> Any:
+    """Compute a dask array and write its blocks, each in the task that has it.
+
+    Parameters
+    ----------
+    array : da.Array
+    target : Target
+    anywhere : bool
+        Whether the target can be used in other processes. If not, what a scheduler of processes
+        has computed is written here, a block at a time.
+
+    Returns
+    -------
+    object
+        The fill value of a masked array, ``None`` of others.
+    """
+    layout = target.layout
+    if not anywhere and dask.base.get_scheduler(collections=[array]) not in (
+        None,
+        *_IN_THIS_PROCESS,
+    ):
+        return _write_here(array.persist(), target)
+    written = da.map_blocks(
+        _write,
+        array,
+        target=target,
+        name=f"pickled-{uuid.uuid4().hex}",
+        chunks=tuple([(1,) * len(lengths) for lengths in layout.chunks]),
+        dtype=object,
+        meta=np.empty((0,) * array.ndim, object),
+    )
+    found = np.asarray(written.compute(), object)
+    return next((value for value in found.flat if value is not None), None)
+
+
+def _write_here(array: da.Array, target: Target) -> Any:
+    fill_value = None
+    for at in np.ndindex(*array.numblocks):
+        block = array.blocks[at] if at else array
+        (found,) = _write(block.compute(), target, at).flat
+        fill_value = fill_value if found is None else found
+    return fill_value
+
+
+def _write(block: Any, target: Target, block_id: tuple[int, ...] = ()) -> NDArray:
+    """Write one block; return its fill value in an array of one element."""
+    result = np.empty((1,) * len(block_id), object)
+    layout = target.layout
+    region = layout.region(block_id)
+    expected = tuple([at.stop - at.start for at in region])
+    if np.shape(block) != expected:
+        raise ValueError(
+            f"block {block_id} has shape {np.shape(block)}, and the dask array says {expected}; "
+            "correct what its chunks are said to be"
+        )
+    mask = np.ma.getmaskarray(block) if isinstance(block, np.ma.MaskedArray) else None
+    if mask is not None and mask.any() and not layout.is_masked:
+        raise TypeError(
+            f"block {block_id} is masked, and the dask array does not say so; give "
+            "meta=np.ma.array([]) where it is made"
+        )
+    if math.prod(expected):
+        target.write("data", region, _elements(np.asarray(np.ma.getdata(block)), layout))
+        if layout.is_masked:
+            target.write("mask", region, np.zeros(expected, bool) if mask is None else mask)
+    if isinstance(block, np.ma.MaskedArray):
+        result[(0,) * result.ndim] = block.fill_value
+    return result
+
+
+def _elements(values: NDArray, layout: Layout) -> NDArray:
+    """Return the elements of a block as they are stored."""
+    dtype = layout.stored_dtype
+    if values.dtype.kind == "O" or layout.dtype.kind == "O":
+        for item in values.flat:
+            if not isinstance(item, str):
+                raise TypeError(
+                    f"an object is {type(item).__name__}, and only text is kept of objects; give "
+                    "the array another dtype, with array.astype(...)"
+                )
+    if values.dtype == dtype:
+        return values
+    if values.dtype.kind == "T" and dtype.kind == "T":
+        missing = getattr(values.dtype, "na_object", None)
+        if any(item is missing or item != item for item in values.flat):
+            raise TypeError("text is missing, which is not kept; fill it in, such as with ''")
+        return values.astype(dtype)
+    with np.errstate(all="ignore"):
+        there = values.astype(dtype)
+    if not _are_same(values, there):
+        raise TypeError(
+            f"a block is of {values.dtype}, and the dask array says {layout.dtype}, which would "
+            "lose something; call array.astype(...)"
+        )
+    return there
+
+
+def _are_same(values: NDArray, there: NDArray) -> bool:
+    with suppress(TypeError, ValueError):
+        same = values == there
+        both_nan = (values != values) & (there != there)
+        return bool(np.all(same | both_nan))
+    return False

@@ -1,0 +1,186 @@
+"""Dask arrays in HDF5 files: one dataset for the elements, and one for the mask.
+
+Numbers are stored as such. Of other dtypes that have a fixed size the bytes are, in one more
+dimension, and text is of variable length: HDF5 has no types that keep all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import dask.array as da
+import numpy as np
+
+from zarrstore.errors import CorruptDataError
+from zarrstore.serializers._blocks import Source, Target, lazy, write_blocks
+from zarrstore.serializers._layout import Layout, layout_of
+from zarrstore.serializers.protocols import remove_file
+
+__all__ = ["read_file", "write_file"]
+
+NDArray: TypeAlias = np.ndarray[Any, Any]
+
+_ATTRIBUTE = "zarrstore.serializers"
+_NUL = b"\0", b"\xc0\x80"
+"""What ends text in HDF5, and what stands for it, which no UTF-8 has."""
+_MAX_CHUNK = 2**32 - 1
+"""In bytes; HDF5 has no larger chunks."""
+
+
+@functools.cache
+def _h5py() -> ModuleType:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(
+            "arrays are pickled to files with h5py: pip install 'zarrstore[hdf5]'"
+        ) from error
+    found: ModuleType = h5py
+    return found
+
+
+def write_file(array: da.Array, opener: Any, name: str) -> None:
+    """Write a dask array to a file, which is opened when the array is computed."""
+    layout = layout_of(array)
+    h5py = _h5py()
+    with tempfile.TemporaryFile() as made:
+        with h5py.File(made, "w") as file:
+            target = _Target(file, layout)
+            fill_value = write_blocks(array, target, anywhere=False)
+            document = layout.to_document(fill_value)
+            file.attrs[_ATTRIBUTE] = np.frombuffer(json.dumps(document).encode(), np.uint8)
+        made.seek(0)
+        try:
+            with closing(opener.open(name, "wb")) as file:
+                shutil.copyfileobj(made, file, 2**20)
+        except BaseException:
+            with suppress(Exception):
+                remove_file(opener, name)
+            raise
+
+
+def read_file(opener: Any, name: str) -> da.Array:
+    """Return the dask array in a file, which is opened for each block that is computed."""
+    with _opened(opener, name) as file:
+        stored = file.attrs.get(_ATTRIBUTE)
+        if stored is None:
+            raise CorruptDataError(f"{name} holds no dask array", key=name)
+        document = json.loads(bytes(np.asarray(stored)))
+    return lazy(_Source(opener, name, *Layout.from_document(document)))
+
+
+@contextmanager
+def _opened(opener: Any, name: str) -> Iterator[Any]:
+    with closing(opener.open(name, "rb")) as file:
+        seekable = getattr(file, "seekable", None)
+        seeks = seekable is None or seekable()
+        with _h5py().File(file if seeks else io.BytesIO(file.read()), "r") as opened:
+            yield opened
+
+
+class _Target(Target):
+    """Datasets of a file that is written."""
+
+    def __init__(self, file: Any, layout: Layout) -> None:
+        self.layout = layout
+        self._lock = threading.Lock()
+        self._datasets = {"data": _dataset(file, "data", layout, layout.stored_dtype)}
+        if layout.is_masked:
+            self._datasets["mask"] = _dataset(file, "mask", layout, np.dtype(bool))
+
+    def write(self, name: str, region: tuple[slice, ...], values: NDArray) -> None:
+        """Write a block; one at a time, as HDF5 does."""
+        encoded = _encoded(values)
+        with self._lock:
+            self._datasets[name][region] = encoded
+
+
+class _Source(Source):
+    """Datasets of a file, which is opened for each part that is read."""
+
+    def __init__(self, opener: Any, name: str, layout: Layout, fill_value: Any) -> None:
+        super().__init__(layout, fill_value)
+        self._opener = opener
+        self._name = name
+
+    def read(self, names: Sequence[str], region: Any) -> list[NDArray]:
+        """Return a part of some datasets."""
+        whole, inside = _rising(region, self.shape)
+        with _opened(self._opener, self._name) as file:
+            found = [np.asarray(file[name][whole]) for name in names]
+        dtypes = [self.layout.stored_dtype, np.dtype(bool)]
+        pairs = zip(found, dtypes, strict=False)
+        return [np.asarray(_decoded(*pair)[inside]) for pair in pairs]
+
+
+def _is_native(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biufc"
+
+
+def _dataset(file: Any, name: str, layout: Layout, dtype: np.dtype[Any]) -> Any:
+    shape, chunks, stored = layout.shape, layout.longest, dtype
+    if dtype.kind == "T":
+        stored = _h5py().string_dtype()
+    elif not _is_native(dtype):
+        shape, chunks = (*shape, dtype.itemsize), (*chunks, dtype.itemsize)
+        stored = np.dtype(np.uint8)
+    nbytes = int(np.prod(chunks, dtype=object)) * max(16, dtype.itemsize)
+    is_one = all(len(lengths) == 1 for lengths in layout.chunks)
+    if is_one or 0 in shape or nbytes > _MAX_CHUNK:
+        return file.create_dataset(name, shape, stored)
+    return file.create_dataset(name, shape, stored, chunks=chunks)
+
+
+def _encoded(values: NDArray) -> NDArray:
+    if _is_native(values.dtype):
+        return values
+    if values.dtype.kind == "T":
+        made = np.empty(values.shape, object)
+        for at in np.ndindex(values.shape):
+            text: Any = values[at]
+            made[at] = text.encode().replace(*_NUL)
+        return made
+    raw = np.frombuffer(values.tobytes(), np.uint8)
+    return raw.reshape(*values.shape, values.dtype.itemsize)
+
+
+def _decoded(stored: NDArray, dtype: np.dtype[Any]) -> NDArray:
+    if _is_native(dtype):
+        return stored
+    if dtype.kind == "T":
+        made = np.empty(stored.shape, dtype)
+        for at in np.ndindex(stored.shape):
+            encoded: Any = stored[at]
+            made[at] = encoded.replace(*reversed(_NUL)).decode()
+        return made
+    return np.frombuffer(bytearray(stored.tobytes()), dtype).reshape(stored.shape[:-1])
+
+
+def _rising(region: Any, shape: Sequence[int]) -> tuple[tuple[slice, ...], tuple[Any, ...]]:
+    """Return the smallest box around a selection, and the selection in it.
+
+    h5py takes no steps backwards.
+    """
+    whole: list[slice] = []
+    inside: list[int | slice] = []
+    for index, length in zip(region, shape, strict=True):
+        if not isinstance(index, slice):
+            at = int(index) % length
+            whole.append(slice(at, at + 1))
+            inside.append(0)
+            continue
+        span = range(length)[index]
+        low = min(span, default=0) if len(span) < 2 else min(span[0], span[-1])
+        high = low + 1 + (abs(span[-1] - span[0]) if span else -1)
+        whole.append(slice(low, high))
+        inside.append(slice(None, None, index.step))
+    return tuple(whole), tuple(inside)

@@ -1,0 +1,178 @@
+"""`ZarrSaver` in several processes, killed ones among them, on disk and on S3."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import zarrstore
+from zarrstore.savers import ZarrSaver
+
+if TYPE_CHECKING:
+    from servers import Bucket
+
+pytest_plugins = ["servers"]
+
+APPEND = """
+    import json, sys
+    from zarrstore.savers import ZarrSaver
+    url, options, process, times = json.loads(sys.argv[1])
+    saver = ZarrSaver(url, "log", storage_options=options)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for time in range(times):
+        saver.save([[process, time]])
+"""
+OVERWRITE = """
+    import json, sys
+    from time import sleep
+    import numpy as np
+    from zarrstore.savers import ZarrSaver, _claims
+    _claims._BEAT, _claims._PATIENCE = 0.05, 0.5
+    url, options, process, times = json.loads(sys.argv[1])
+    saver = ZarrSaver(url, "state", "overwrite", storage_options=options)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for time in range(times):
+        mark = 1000 * process + time
+        shape = [(30,), (6, 7), (2, 3, 4)][time % 3]
+        saver.save(np.full(shape, mark), chunks=1, attributes={"mark": mark})
+        sleep(0.1)
+"""
+
+
+class Process:
+    """A script in an interpreter of its own."""
+
+    def __init__(self, code: str, *arguments: Any) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code), json.dumps(arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def start(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.communicate(timeout=60)
+        assert self._process.returncode == -signal.SIGKILL
+
+    def end(self) -> None:
+        self._process.communicate(timeout=120)
+        assert self._process.returncode == 0
+
+
+def append_all(url: str, options: Any, processes: int, times: int) -> None:
+    running = [Process(APPEND, url, options, number, times) for number in range(processes)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.end()
+    found = zarrstore.load(url, path="log", storage_options=options)
+    assert found.shape == (processes * times, 2)
+    for number in range(processes):
+        assert found[found[:, 0] == number, 1].tolist() == list(range(times))
+
+
+def test_4_processes_append_50_times_each(tmp_path):
+    append_all(str(tmp_path / "x.zarr"), None, 4, 50)
+
+
+def test_processes_append_on_s3(s3_bucket: Bucket) -> None:
+    append_all(f"{s3_bucket.url}/x.zarr", s3_bucket.storage_options, 3, 8)
+
+
+def test_processes_append_on_a_real_s3(seaweed_bucket: Bucket) -> None:
+    append_all(f"{seaweed_bucket.url}/x.zarr", seaweed_bucket.storage_options, 3, 8)
+
+
+def check_whole(url: str, options: Any = None) -> int:
+    """Return the mark of the array that is there, all of whose elements must have it."""
+    while True:
+        began = time.monotonic()
+        with zarrstore.open_array(url, path="state", mode="r", storage_options=options) as array:
+            mark, values = int(array.attrs["mark"]), array[...]
+        if (values == mark).all():
+            return mark
+        # who is halted while the array is overwritten twice may find no chunks any more
+        assert time.monotonic() - began > 0.2, (mark, values)
+
+
+def save_first(url: str, options: Any = None) -> None:
+    ZarrSaver(url, "state", "overwrite", storage_options=options).save(
+        np.full((4, 4), -1), chunks=1, attributes={"mark": -1}
+    )
+
+
+def test_a_killed_process_leaves_the_old_or_the_new(tmp_path):
+    url = str(tmp_path / "x.zarr")
+    save_first(url)
+    marks = {check_whole(url)}
+    for number in range(1, 6):
+        process = Process(OVERWRITE, url, None, number, 1000)
+        process.start()
+        while check_whole(url) // 1000 != number:  # it waits for the one that was killed
+            time.sleep(0.01)
+        ends = time.monotonic() + random.uniform(0, 0.4)
+        while time.monotonic() < ends:
+            marks.add(check_whole(url))
+        process.kill()
+        marks.add(check_whole(url))
+    assert len(marks) > 5
+
+
+def overwrite_all(url: str, options: Any, processes: int, times: int) -> None:
+    save_first(url, options)
+    running = [Process(OVERWRITE, url, options, number, times) for number in range(processes)]
+    for process in running:
+        process.start()
+    marks = set()
+    while any(process.is_running() for process in running):
+        marks.add(check_whole(url, options))
+    for process in running:
+        process.end()
+    assert check_whole(url, options) % 1000 == times - 1
+    assert len(marks) > 1
+
+
+def test_processes_overwrite_at_once(tmp_path):
+    overwrite_all(str(tmp_path / "x.zarr"), None, 3, 4)
+
+
+@pytest.mark.parametrize("server", ["s3_bucket", "seaweed_bucket"])
+def test_overwritten_on_s3(server: str, request: pytest.FixtureRequest) -> None:
+    bucket: Bucket = request.getfixturevalue(server)
+    overwrite_all(f"{bucket.url}/x.zarr", bucket.storage_options, 2, 2)
+
+
+def test_a_killed_process_on_s3(seaweed_bucket: Bucket) -> None:
+    url, options = f"{seaweed_bucket.url}/x.zarr", seaweed_bucket.storage_options
+    save_first(url, options)
+    for number in range(1, 3):
+        process = Process(OVERWRITE, url, options, number, 1000)
+        process.start()
+        time.sleep(random.uniform(0.6, 1.2))
+        process.kill()
+        check_whole(url, options)
+    ZarrSaver(url, "state", "update", storage_options=options).save(
+        check_whole(url, options), indices=...
+    )
