@@ -287,9 +287,21 @@ class AzureSource(URLSource):
         )
 
 
+_OF_CONNECTION = {
+    "AccountKey",
+    "AccountName",
+    "DefaultEndpointsProtocol",
+    "EndpointSuffix",
+    "SharedAccessSignature",
+    "UseDevelopmentStorage",
+}
+
+
 def _of_connection_string(text: str) -> dict[str, Any]:
     """Return what a connection string of Azure says, as obstore names it."""
     parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
+    if any(name not in _OF_CONNECTION and not name.endswith("Endpoint") for name in parts):
+        raise NotTranslatable("the option 'connection_string'")  # which may be a secret as a whole
     if parts.get("UseDevelopmentStorage", "").lower() == "true":
         return {"use_emulator": True}
     account, endpoint = parts.get("AccountName"), parts.get("BlobEndpoint")
