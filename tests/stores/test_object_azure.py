@@ -101,7 +101,7 @@ def test_a_wrong_key(azurite: Azurite) -> None:
             },
         ),
         (
-            "BlobEndpoint=https://h/me/;SharedAccessSignature=sv=1&sig=a%3D",
+            "BlobEndpoint=https://h/me/;SharedAccessSignature=sv=1&sig=a%3D;QueueEndpoint=https://q",
             {"endpoint": "https://h/me", "sas_key": "sv=1&sig=a%3D"},
         ),
     ],

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from zarrstore.abc import Version
 
-__all__ = ["batches", "portions", "version_of_content"]
+__all__ = ["batches", "lists_of", "portions", "version_of_content"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,35 @@ def batches(
         yield values
         mean = sum(map(len, filter(None, values))) // len(values)
         count = max(1, min(_MOST_AT_ONCE, 4 * count, _BYTES_AT_ONCE // max(1, mean)))
+
+
+def lists_of(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of up to ``size`` items, each taken when the one before it was used.
+
+    What the iterable raises comes out after the items before it.
+
+    Examples
+    --------
+    >>> list(lists_of("abcde", 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    taken: list[T] = []
+    iterator = iter(items)
+    while True:
+        try:
+            item = next(iterator)
+        except StopIteration:
+            break
+        except Exception:
+            if taken:
+                yield taken
+            raise
+        taken.append(item)
+        if len(taken) == size:
+            yield taken
+            taken = []
+    if taken:
+        yield taken
 
 
 def portions(

@@ -12,7 +12,7 @@ from zarrstore.errors import ConflictError, ZarrStoreError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.requests import checked_ranges, part_of
-from zarrstore.stores._some_at_a_time import batches
+from zarrstore.stores._batches import lists_of
 from zarrstore.stores.wrappers.base import WrapperStore
 
 __all__ = ["TranslatingStore"]
@@ -145,7 +145,7 @@ class TranslatingStore(WrapperStore):
 
     async def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
         first = 0
-        for some in batches(keys, _AT_ONCE):
+        for some in lists_of(keys, _AT_ONCE):
             below = await self._all_below(some)
             if below is None:
                 for at, key in enumerate(some, first):
@@ -162,7 +162,7 @@ class TranslatingStore(WrapperStore):
         self, keys: Iterable[str], buffers: Iterable[memoryview]
     ) -> list[int | None]:
         sizes: list[int | None] = []
-        for some in batches(zip(keys, buffers, strict=True), _AT_ONCE):
+        for some in lists_of(zip(keys, buffers, strict=True), _AT_ONCE):
             below = await self._all_below(key for key, _ in some)
             if below is None:
                 sizes += [await self._get_into(*each, None) for each in some]

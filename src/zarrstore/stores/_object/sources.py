@@ -314,10 +314,22 @@ class AzureSource(URLSource):
         return list(secrets_of("", {**self._options, **self._config}))
 
 
+_OF_CONNECTION = {
+    "accountkey",
+    "accountname",
+    "defaultendpointsprotocol",
+    "endpointsuffix",
+    "sharedaccesssignature",
+    "usedevelopmentstorage",
+}
+
+
 def _connection(text: str | None) -> dict[str, str]:
     """Return the fields of a connection string of Azure, their names in lower case."""
     fields = (field.partition("=") for field in (text or "").strip("; ").split(";"))
     said = {name.strip().lower(): value.strip() for name, _, value in fields}
+    if any(name not in _OF_CONNECTION and not name.endswith("endpoint") for name in said if name):
+        raise NotTranslatable("the option 'connection_string'")  # which may be a secret as a whole
     if text and said.keys().isdisjoint(("accountname", "blobendpoint", "usedevelopmentstorage")):
         raise NotTranslatable("the option 'connection_string' without AccountName")
     return said

@@ -12,8 +12,8 @@ from zarrstore.operations import Absent, Buffer, Capability, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.requests import checked_ranges, part_of
 from zarrstore.runtime import CALLER, WORKERS, PerProcess
+from zarrstore.stores._batches import lists_of
 from zarrstore.stores._cached import MISS, Cached, CacheState, CacheStatistics, Part, Reading, What
-from zarrstore.stores._some_at_a_time import batches
 from zarrstore.stores.wrappers.base import WrapperStore
 
 __all__ = ["CacheStatistics", "CacheStore"]
@@ -284,7 +284,7 @@ class CacheStore(WrapperStore):
 
     async def _get_each(self, keys: Iterable[str], receive: Receive) -> None:
         first = 0
-        for some in batches(keys, _AT_ONCE):
+        for some in lists_of(keys, _AT_ONCE):
             for index, value in enumerate(await self._get_many([(key, None) for key in some])):
                 receive(first + index, value)
             first += len(some)
@@ -293,7 +293,7 @@ class CacheStore(WrapperStore):
         self, keys: Iterable[str], buffers: Iterable[memoryview]
     ) -> list[int | None]:
         sizes: list[int | None] = []
-        for some in batches(zip(keys, buffers, strict=True), _AT_ONCE):
+        for some in lists_of(zip(keys, buffers, strict=True), _AT_ONCE):
             values = await self._get_many([(key, None) for key, _ in some])
             sizes += [_placed(value, each[1]) for value, each in zip(values, some, strict=True)]
         return sizes
