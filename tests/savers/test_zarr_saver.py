@@ -377,6 +377,16 @@ class TestOverwrite:
             ZarrSaver(place, "", "overwrite").save(np.full(shape, number))
             assert (load(place, "") == number).all()
 
+    def test_metadata_of_v2_that_a_killed_process_left(self, place):
+        zarrstore.create_array(place, data=[1, 2], zarr_format=2)
+        store = zarrstore.open_store(place).sync
+        left = store[".zarray"]
+        ZarrSaver(place, "", "overwrite").save([3])
+        store[".zarray"] = left
+        ZarrSaver(place, "", "overwrite").save([4])
+        assert ".zarray" not in store
+        assert load(place, "").tolist() == [4]
+
     @pytest.mark.parametrize("name", ["default", "v2"])
     @pytest.mark.parametrize("separator", [".", "/"])
     def test_arrays_that_others_made(self, place, name, separator):

@@ -154,6 +154,16 @@ def overwrite_all(url: str, options: Any, processes: int, times: int) -> None:
     assert len(marks) > 1
 
 
+def test_processes_overwrite_what_none_has_made(tmp_path):
+    url = str(tmp_path / "x.zarr")
+    running = [Process(OVERWRITE, url, None, number, 3) for number in range(3)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.end()
+    assert check_whole(url) % 1000 == 2
+
+
 def test_processes_overwrite_at_once(tmp_path):
     overwrite_all(str(tmp_path / "x.zarr"), None, 3, 4)
 

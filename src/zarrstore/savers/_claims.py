@@ -76,7 +76,7 @@ class Claim:
             If the store refuses all that is written, as does a zip file that another writes.
         """
         seen: Version | None = None
-        since = 0.0
+        since = time.monotonic()
         while True:
             stat = self._store.stat(self.key)
             stored = None if stat is None else self._store.get(self.key)

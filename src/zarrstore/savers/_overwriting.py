@@ -152,8 +152,14 @@ class _Job:
         await new.array.write(..., self.values)
 
     async def clear(self, new: _New) -> None:
-        """Delete all chunks but those of the new array and of the one that it replaced."""
+        """Delete all chunks but those of the new array and of the one that it replaced.
+
+        Metadata of Zarr v2 goes as well, where Zarr v3 has taken its place, perhaps in a process
+        that was killed then.
+        """
         if new.old is not None:
+            for name in (ARRAY_KEY, ATTRIBUTES_KEY):
+                await self.store.delete(join(self.path, name))
             await self._delete(set(_ENCODINGS) - {new.naming, _naming_of(new.old)})
 
     async def _delete(self, namings: set[str]) -> None:
@@ -210,9 +216,6 @@ class _Job:
                 store=self.store.url,
                 key=key,
             ) from None
-        if is_free and new.old.format is not V3:
-            await self.store.delete(join(self.path, ARRAY_KEY))
-            await self.store.delete(join(self.path, ATTRIBUTES_KEY))
         return is_free
 
 
