@@ -215,12 +215,21 @@ class TestInline:
         assert not is_inline()
 
     def test_a_blocking_store_that_awaits(self):
-        class Wrong(BlockingStore):
-            async def _get(self, key):
-                await asyncio.sleep(0)
+        with pytest.raises(TypeError, match=r"Wrong._get is .* must subclass Store"):
 
+            class Wrong(BlockingStore):
+                async def _get(self, key):
+                    await asyncio.sleep(0)
+
+        with pytest.raises(TypeError, match=r"WrongToo._list is .* must subclass Store"):
+
+            class WrongToo(BlockingStore):
+                async def _list(self, prefix):
+                    yield prefix
+
+    def test_a_coroutine_that_suspends(self):
         with pytest.raises(RuntimeError, match="must subclass Store"):
-            Wrong().sync.get("a")
+            drive_inline(asyncio.sleep, 0)
 
     def test_a_blocking_call_on_the_io_loop(self):
         async def wrong() -> None:

@@ -26,6 +26,7 @@ and the mapping follow. Without one of them the store lacks that capability. The
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import uuid
 import weakref
@@ -224,6 +225,13 @@ class Store(Listable):
         return _reopen, (type(self), location, self._read_only, target._read_only)
 
 
+_HOOKS = frozenset(
+    """_close _delete _delete_dir _exists _get _get_each _get_each_into _get_into _get_many _get_range
+    _get_ranges _get_versioned _getsize_prefix _is_empty _list _list_dir _set _set_each _set_if
+    _set_many _stat""".split()
+)
+
+
 class BlockingStore(Store):
     """A store whose hooks are plain functions that may block: files, databases, mappings.
 
@@ -238,6 +246,8 @@ class BlockingStore(Store):
     worker thread. Several threads may call them at once. What cannot go through a fork, such as
     a connection, is kept in a `zarrstore.runtime.PerProcess`.
 
+    A subclass whose hooks are coroutine functions is a `TypeError` when it is defined.
+
     Examples
     --------
     >>> class Squares(BlockingStore):
@@ -249,6 +259,16 @@ class BlockingStore(Store):
     """
 
     _home: Home = WORKERS
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _HOOKS & vars(cls).keys():
+            hook = vars(cls)[name]
+            if inspect.iscoroutinefunction(hook) or inspect.isasyncgenfunction(hook):
+                raise TypeError(
+                    f"{cls.__name__}.{name} is a coroutine function: "
+                    "a store that awaits I/O must subclass Store, not BlockingStore"
+                )
 
     def _get_plainly(self, key: str) -> Buffer | None:
         """Do what `get` does without coroutines: the hooks are plain functions."""
