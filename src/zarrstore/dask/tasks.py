@@ -1,0 +1,194 @@
+"""What the tasks of a graph do: each may run in another process, and more than once."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merged
+from zarrstore.dask.targets import Target, clear_old
+from zarrstore.keys import join
+from zarrstore.operations import Buffer
+
+__all__ = ["Box", "Writer", "combine", "stage_box", "unstaged", "wait_for_all", "write_box"]
+
+NDArray = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What the tasks that write one array have in common.
+
+    Parameters
+    ----------
+    target : Target
+    complete : frozenset of str
+        Keys that need not be written.
+    """
+
+    target: Target
+    complete: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True)
+class Box:
+    """What one task writes: no tuple, which would be taken for a key or task of the graph.
+
+    Parameters
+    ----------
+    region : tuple of int and slice
+        Of the stored array.
+    lengths : tuple of tuple of int
+        For each dimension of the dask array the length of each block that has a part in the box.
+    skipped : tuple of int
+        How many elements of the first of them come before the box.
+    shape : tuple of int
+    rank : tuple of int
+        In the order of the tasks that share a chunk or shard.
+    number : int
+        Among all boxes of the array.
+    """
+
+    region: tuple[int | slice, ...]
+    lengths: tuple[tuple[int, ...], ...]
+    skipped: tuple[int, ...]
+    shape: tuple[int, ...]
+    rank: tuple[int, ...]
+    number: int
+
+
+def assembled(box: Box, blocks: Sequence[Any]) -> Any:
+    """Return the elements of a box, from the blocks that have a part in it.
+
+    Raises
+    ------
+    ValueError
+        If a block has not the shape that the dask array says it has.
+    TypeError
+        If one is masked: a stored array has no mask.
+    """
+    values = [
+        _plain(block, lengths)
+        for block, lengths in zip(blocks, itertools.product(*box.lengths), strict=True)
+    ]
+    if len(values) == 1:
+        pairs = zip(box.skipped, box.shape, strict=True)
+        return values[0][tuple([slice(skip, skip + length) for skip, length in pairs])]
+    made = np.empty(box.shape, np.result_type(*{value.dtype for value in values}))
+    spans = [
+        list(_spans(*given)) for given in zip(box.lengths, box.skipped, box.shape, strict=True)
+    ]
+    for value, places in zip(values, itertools.product(*spans), strict=True):
+        made[tuple([into for into, _ in places])] = value[tuple([of for _, of in places])]
+    return made
+
+
+def _spans(lengths: Sequence[int], skipped: int, length: int) -> list[tuple[slice, slice]]:
+    """Return where each block along a dimension goes in a box, and which part of it."""
+    found = []
+    start = -skipped
+    for each in lengths:
+        first, stop = max(0, start), min(length, start + each)
+        found.append((slice(first, stop), slice(first - start, stop - start)))
+        start += each
+    return found
+
+
+def _plain(block: Any, shape: tuple[int, ...]) -> NDArray:
+    if isinstance(block, np.ma.MaskedArray):
+        if np.ma.is_masked(block):
+            raise TypeError(
+                "a block is masked, and a stored array has no mask: fill it first, with "
+                "dask.array.ma.filled(array, value)"
+            )
+        block = block.data
+    value = np.asarray(block)
+    if value.shape != shape:
+        raise ValueError(
+            f"a block has shape {value.shape}, and the dask array says {shape}; nothing of it was "
+            "written. Give its chunks to what makes the blocks (map_blocks(..., chunks=))"
+        )
+    return value
+
+
+def write_box(writer: Writer, box: Box, blocks: Sequence[Any], *_: object) -> Receipt:
+    """Write a box; return what was written.
+
+    Parameters
+    ----------
+    writer : Writer
+    box : Box
+    blocks : sequence of array
+        Those that have a part in it; the last dimension varies fastest.
+    *_ : object
+        Results of the tasks that come before this one.
+    """
+    return _write(writer, box, assembled(box, blocks))
+
+
+def _write(writer: Writer, box: Box, values: Any) -> Receipt:
+    core = writer.target.core
+    noting = NotingStore(core.store, box.rank, writer.complete)
+    noted = dataclasses.replace(core, store=noting)
+    request = noted.request(box.region)
+    core.store._home.drive(noted.write_request, request, values)
+    return noting.receipt
+
+
+def stage_box(writer: Writer, box: Box, blocks: Sequence[Any]) -> int:
+    """Put the elements of a box where they can wait until all have been read.
+
+    What waits there already stays: when this is done again, what it is made of may be gone.
+    """
+    store, key = writer.target.core.store, _staged(writer, box)
+
+    async def is_there() -> bool:
+        return await store.exists(key)
+
+    if not store._home.drive(is_there):
+        file = io.BytesIO()
+        np.save(file, assembled(box, blocks), allow_pickle=True)
+        data = file.getbuffer()
+
+        async def put() -> None:
+            await store.set(key, data)
+
+        store._home.drive(put)
+    return box.number
+
+
+def wait_for_all(writer: Writer, staged: Sequence[Any]) -> int:
+    """Do what must not be done before all elements wait."""
+    store = writer.target.core.store
+    store._home.drive(clear_old, writer.target)
+    return len(staged)
+
+
+def unstaged(writer: Writer, box: Box, *_: object) -> Receipt:
+    """Write a box of elements that wait; return what was written."""
+    store = writer.target.core.store
+
+    async def waiting() -> Buffer | None:
+        return await store.get(_staged(writer, box))
+
+    data = store._home.drive(waiting)
+    if data is None:
+        raise RuntimeError(f"what waited to be written to {writer.target.core.url} is gone")
+    # it was put there by this write, and nobody else knows its key
+    return _write(writer, box, np.load(io.BytesIO(data), allow_pickle=True))
+
+
+def _staged(writer: Writer, box: Box) -> str:
+    # with other boxes, after a write was broken off, nothing of what waits is used
+    return join(writer.target.staging, f"{box.number}-{crc32c(repr(box.region).encode()):08x}")
+
+
+def combine(receipts: Sequence[Mapping[str, Written]]) -> Receipt:
+    """Return one receipt of several."""
+    return merged(receipts)
