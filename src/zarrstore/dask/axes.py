@@ -99,6 +99,13 @@ def block_bounds(lengths: Sequence[int]) -> Positions:
     return bounds
 
 
+def _distinct(ascending: Positions) -> Positions:
+    """Return numbers in their order, each once."""
+    differ = np.ones(len(ascending), bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=differ[1:])
+    return ascending[differ]
+
+
 @dataclass(frozen=True, eq=False)
 class Axis:
     """One dimension of a write.
@@ -127,8 +134,7 @@ class Axis:
     @cached_property
     def bounds(self) -> Positions:
         """The boundaries of the blocks that have elements."""
-        found: Positions = np.unique(self.blocks)
-        return found
+        return _distinct(self.blocks)
 
     @cached_property
     def parts(self) -> Positions:
@@ -142,7 +148,7 @@ class Axis:
         starts = self.dimension.starts_of(np.arange(first + 1, last + 1, dtype=np.intp))
         starts -= span.start
         if span.step > 1:
-            starts = np.unique(-(-starts // span.step))
+            starts = _distinct(-(-starts // span.step))
         return np.concatenate([[0], starts, [count]]).astype(np.intp, copy=False)
 
     @cached_property
@@ -185,8 +191,7 @@ class Axis:
         below = np.maximum(above - 1, 0)
         nearer = np.where(bounds - parts[below] < parts[above] - bounds, below, above)
         nearer[0], nearer[-1] = 0, len(parts) - 1
-        found: Positions = np.unique(parts[nearer])
-        return found
+        return _distinct(parts[nearer])
 
     def pieces_of(self, start: int, stop: int) -> tuple[int, int]:
         """Return the first block that has elements of a range, and the one after the last."""

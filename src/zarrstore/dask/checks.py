@@ -27,7 +27,7 @@ def check_source(array: Any) -> None:
             f"a dask array is needed, not {type(array).__name__}; dask.array.from_array(x) makes "
             "one, and zarrstore.save_array writes what is in memory"
         )
-    if any(math.isnan(length) for lengths in array.chunks for length in lengths):
+    if any(math.isnan(length) for length in array.shape):
         raise ValueError(
             f"the chunk sizes of {array!r} are unknown, so nobody can tell where its blocks go; "
             "compute them first: array = array.compute_chunk_sizes()"

@@ -20,7 +20,7 @@ from zarrstore.format.codecs.sharding_indexed import ShardingIndexed
 from zarrstore.format.dimensions import Positions
 from zarrstore.hierarchy.facts import human_size, pieces_text
 
-__all__ = ["Align", "ArrayPlan", "StorePlan", "plan_array"]
+__all__ = ["Align", "ArrayPlan", "StorePlan", "pieces_of", "plan_array"]
 
 Align: TypeAlias = Literal["auto", "error", "rechunk", "lock"]
 """What becomes of blocks that share chunks or shards."""
@@ -189,18 +189,24 @@ class ArrayPlan:
         return f"{tasks}{how}; each {self.unit} is written by one"
 
     def _lengths(self, bounds: Sequence[Positions]) -> str:
-        return pieces_text(tuple([_pieces(each) for each in bounds]))
+        return pieces_text(tuple([pieces_of(np.diff(each)) for each in bounds]))
 
     def _repr_html_(self) -> str:
         return plan_html([self])
 
 
-def _pieces(bounds: Positions) -> int | tuple[int, ...]:
-    """Return the lengths of pieces: one, if all but the last have it."""
-    few = np.diff(bounds[:2]) if len(bounds) < 3 else np.diff(bounds)
-    if len(few) and (few[:-1] == few[0]).all() and few[-1] <= few[0]:
-        return int(few[0])
-    shown = few if len(few) < 8 else np.concatenate([few[:6], few[-2:]])
+def pieces_of(given: Any) -> int | tuple[int, ...]:
+    """Return the lengths of pieces: one if all but the last have it; of many only some.
+
+    Examples
+    --------
+    >>> pieces_of([4, 4, 3]), pieces_of([4, 3, 4])
+    (4, (4, 3, 4))
+    """
+    lengths = np.asarray(given)
+    if len(lengths) and (lengths[:-1] == lengths[0]).all() and 0 < lengths[-1] <= lengths[0]:
+        return int(lengths[0])
+    shown = lengths if len(lengths) < 8 else np.concatenate([lengths[:6], lengths[-2:]])
     return tuple(shown.tolist())
 
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merged
 from zarrstore.dask.targets import Target, clear_old
+from zarrstore.fan_out import each_bounded
+from zarrstore.hierarchy.array_core import Request
 from zarrstore.keys import join
 from zarrstore.operations import Buffer
 
 __all__ = ["Box", "Writer", "combine", "stage_box", "unstaged", "wait_for_all", "write_box"]
 
-NDArray = np.ndarray[Any, Any]
+NDArray: TypeAlias = np.ndarray[Any, Any]
+Region: TypeAlias = tuple[int | slice, ...]
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,17 @@ class Box:
         In the order of the tasks that share a chunk or shard.
     number : int
         Among all boxes of the array.
+    apart : bool
+        Whether each block has chunks of its own, and is large enough to be written by itself.
     """
 
-    region: tuple[int | slice, ...]
+    region: Region
     lengths: tuple[tuple[int, ...], ...]
     skipped: tuple[int, ...]
     shape: tuple[int, ...]
     rank: tuple[int, ...]
     number: int
+    apart: bool = False
 
 
 def assembled(box: Box, blocks: Sequence[Any]) -> Any:
@@ -129,15 +136,49 @@ def write_box(writer: Writer, box: Box, blocks: Sequence[Any], *_: object) -> Re
     *_ : object
         Results of the tasks that come before this one.
     """
-    return _write(writer, box, assembled(box, blocks))
+    return _write(writer, box, list(_pieces(box, blocks)))
 
 
-def _write(writer: Writer, box: Box, values: Any) -> Receipt:
+def _pieces(box: Box, blocks: Sequence[Any]) -> Iterator[tuple[Region, Any]]:
+    """Yield regions of the stored array, with what goes there."""
+    if not box.apart:
+        yield box.region, assembled(box, blocks)
+        return
+    spans = [
+        [span for span, _ in _spans(*given)]
+        for given in zip(box.lengths, box.skipped, box.shape, strict=True)
+    ]
+    pairs = zip(itertools.product(*spans), itertools.product(*box.lengths), strict=True)
+    for (places, shape), block in zip(pairs, blocks, strict=True):
+        if math.prod(shape):
+            yield tuple(_within(box.region, places)), _plain(block, shape)
+
+
+def _within(region: Region, places: Sequence[slice]) -> Iterator[int | slice]:
+    """Yield the part of a region that a part of what goes there belongs to."""
+    left = iter(places)
+    for item in region:
+        if isinstance(item, slice):
+            place = next(left)
+            start, stop = [item.start + item.step * at for at in (place.start, place.stop - 1)]
+            yield slice(start, stop + 1, item.step)
+        else:
+            yield item
+
+
+def _write(writer: Writer, box: Box, pieces: Sequence[tuple[Region, Any]]) -> Receipt:
     core = writer.target.core
     noting = NotingStore(core.store, box.rank, writer.complete)
     noted = dataclasses.replace(core, store=noting)
-    request = noted.request(box.region)
-    core.store._home.drive(noted.write_request, request, values)
+    requests = [(noted.request(region), values) for region, values in pieces]
+
+    async def write(each: tuple[Request, Any]) -> None:
+        await noted.write_request(*each)
+
+    async def write_all() -> None:
+        await each_bounded(write, requests, count=len(requests))
+
+    core.store._home.drive(write_all)
     return noting.receipt
 
 
@@ -181,7 +222,8 @@ def unstaged(writer: Writer, box: Box, *_: object) -> Receipt:
     if data is None:
         raise RuntimeError(f"what waited to be written to {writer.target.core.url} is gone")
     # it was put there by this write, and nobody else knows its key
-    return _write(writer, box, np.load(io.BytesIO(data), allow_pickle=True))
+    values = np.load(io.BytesIO(data), allow_pickle=True)
+    return _write(writer, box, [(box.region, values)])
 
 
 def _staged(writer: Writer, box: Box) -> str:

@@ -14,7 +14,7 @@ from dask.utils import parse_bytes
 from zarrstore.chunks import Progress
 from zarrstore.dask.checks import Casting, check_casting, check_source, targets_read
 from zarrstore.dask.graph import Job, write_graph
-from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, plan_array
+from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
 from zarrstore.dask.results import StoreResult, StoreTask
 from zarrstore.dask.resuming import Done, find_done
 from zarrstore.dask.running import check_shared, scheduler_of
@@ -189,11 +189,8 @@ def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -
     if chunks is not None:
         options["chunks"] = chunks
     elif shards is None:
-        regular = all(
-            len(set(lengths[:-1])) <= 1 and 0 < lengths[-1] <= lengths[0]
-            for lengths in array.chunks
-        )
-        options["chunks"] = array.chunksize if regular and array.ndim else "auto"
+        regular = all(isinstance(pieces_of(lengths), int) for lengths in array.chunks)
+        options["chunks"] = array.chunksize if regular and array.size else "auto"
     return cast("ArrayOptions", options)
 
 
