@@ -108,7 +108,7 @@ class ArrayPlan:
     @property
     def has_one_writer(self) -> bool:
         """Whether each unit is written by one task: tasks begin only where units do."""
-        return all(
+        return not self.ntasks or all(
             axis.is_aligned(bounds) for axis, bounds in zip(self.axes, self.bounds, strict=True)
         )
 
@@ -314,7 +314,8 @@ def plan_array(
     here = tuple([axis.bounds for axis in axes])
     itemsize = max(1, spec.dtype.itemsize)
     how, bounds = "aligned", here
-    if not all(axis.is_aligned(axis.bounds) for axis in axes):
+    is_empty = any(not axis.span.count for axis in axes)
+    if not is_empty and not all(axis.is_aligned(axis.bounds) for axis in axes):
         how = "lock"
         if align in ("auto", "rechunk"):
             snapped = tuple([axis.snapped() for axis in axes])

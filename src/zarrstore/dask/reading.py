@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -59,8 +60,30 @@ def from_zarr(
     # another name each time: the array may be another one by then
     name = f"from-zarr-{uuid.uuid4().hex}"
     return da.from_array(
-        array, chunks=chunks, name=name, lock=False, asarray=True, fancy=False, meta=meta
+        _Stored(array), chunks=chunks, name=name, lock=False, asarray=True, fancy=False, meta=meta
     )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An array in a store as dask wants it, without chunks: those of some have no one shape."""
+
+    array: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    def __getitem__(self, selection: Any) -> Any:
+        return self.array[selection]
 
 
 def _blocks(dimensions: tuple[Dimension, ...], itemsize: int) -> tuple[tuple[int, ...], ...]:
