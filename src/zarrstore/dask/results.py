@@ -231,6 +231,10 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
     def __dask_keys__(self) -> list[Any]:
         return [self._key]
 
+    @staticmethod
+    def __dask_optimize__(graph: Any, keys: Any, **_: Any) -> Any:  # noqa: ARG004
+        return graph  # the part that computes the blocks is optimised already
+
     def __dask_layers__(self) -> tuple[str, ...]:
         return (self._key,)
 

@@ -121,10 +121,11 @@ def _run_distributed(
 
     futures = client.get(tasks, [result, *writes], sync=False, **kwargs)
     try:
-        for done, future in enumerate(as_completed(futures[1:]), 1):
+        for done, future in enumerate(as_completed(futures[1:], loop=client.loop), 1):
             if future.status == "error":
                 future.result()
             progress(done, len(writes))
         return futures[0].result()
     finally:
-        client.cancel(futures)
+        for future in futures:  # what nobody waits for is not done
+            future.release()

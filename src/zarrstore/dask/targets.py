@@ -10,15 +10,22 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import pickle
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import cloudpickle
 import msgspec
 
 from zarrstore.abc import Capability, Store
-from zarrstore.errors import ConflictError, NodeExistsError, UnsupportedOperationError
+from zarrstore.errors import (
+    ConflictError,
+    NodeExistsError,
+    NotShareableError,
+    UnsupportedOperationError,
+)
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.format.documents import dumps
@@ -76,6 +83,31 @@ class Target:
     def staging(self) -> str:
         """The path below which data waits, if it has to."""
         return join(self.core.path, f"{NOTE_KEY}-{self.number}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = self.core, self.kind, self.old, self.number
+        return _unpickled, (cloudpickle.dumps(parts),)
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """In the place of a target that lives in another process: using it raises the error.
+
+    A scheduler that cannot unpickle a task may wait for ever.
+    """
+
+    error: NotShareableError
+
+    @property
+    def core(self) -> ArrayCore:
+        raise self.error
+
+
+def _unpickled(data: bytes) -> Any:
+    try:
+        return Target(*pickle.loads(data))  # noqa: S301
+    except NotShareableError as error:
+        return _Elsewhere(error)
 
 
 class _Note(msgspec.Struct):
