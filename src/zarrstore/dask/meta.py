@@ -20,7 +20,7 @@ def computing_meta(function: Callable[P, T]) -> Callable[P, T]:
 
     ``dask.array.map_blocks``, ``blockwise`` and ``reduction`` call a function with
     ``computing_meta=True`` for that if its signature has such a parameter. What is decorated has
-    it, and returns an array of one object then, without calling the function.
+    it, and returns an empty array then, without calling the function.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def computing_meta(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def called(*args: Any, computing_meta: bool = False, **kwargs: Any) -> Any:
         if computing_meta:
-            return np.array([object()], dtype=object)
+            return np.empty(0, dtype=object)
         return function(*args, **kwargs)
 
     signature = inspect.signature(function)

@@ -15,6 +15,7 @@ from zarrstore.dask.plan import StorePlan
 from zarrstore.dask.receipts import Receipt, Written, crc32c
 from zarrstore.dask.running import check_shared, run_graph, scheduler_of
 from zarrstore.dask.targets import Target, finish, tidy_up
+from zarrstore.dask.tasks import under_way
 from zarrstore.errors import CorruptDataError
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
@@ -205,6 +206,8 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
     plan : StorePlan
     found : tuple of dict
         For each array the receipt of what was there before.
+    attempt : str
+        Names this write.
     """
 
     __dask_scheduler__ = staticmethod(dask.threaded.get)
@@ -217,6 +220,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         targets: tuple[Target, ...],
         plan: StorePlan,
         found: tuple[Receipt, ...],
+        attempt: str,
     ) -> None:
         self._graph = graph
         self._key = key
@@ -224,6 +228,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         self._targets = targets
         self.plan = plan
         self._found = found
+        self._attempt = attempt
 
     def __dask_graph__(self) -> HighLevelGraph:
         return self._graph
@@ -232,7 +237,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         return [self._key]
 
     @staticmethod
-    def __dask_optimize__(graph: Any, keys: Any, **_: Any) -> Any:  # noqa: ARG004
+    def __dask_optimize__(graph: Any, keys: Any, **_: Any) -> Any:
         return graph  # the part that computes the blocks is optimised already
 
     def __dask_layers__(self) -> tuple[str, ...]:
@@ -250,7 +255,8 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
     def _rebuild(self, graph: Any, *, rename: Any = None) -> StoreTask:
         key = self._key if rename is None else rename.get(self._key, self._key)
         layers = HighLevelGraph.from_collections(key, graph, [])
-        return StoreTask(layers, key, self._writes, self._targets, self.plan, self._found)
+        rest = self._writes, self._targets, self.plan, self._found, self._attempt
+        return StoreTask(layers, key, *rest)
 
     def compute(
         self,
@@ -278,7 +284,8 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         get = scheduler_of(scheduler)
         check_shared([target.core.store for target in self._targets], get)
         urls = ", ".join(dict.fromkeys(target.core.url for target in self._targets))
-        with reporting(progress, f"writing {urls}", "tasks") as callback:
+        told = reporting(progress, f"writing {urls}", "tasks")
+        with told as callback, under_way(self._attempt):
             tasks = self._graph.to_dict()
             receipts = run_graph(tasks, self._key, self._writes, get, callback, **kwargs)
         result = finished(receipts, self._targets, self.plan, self._found)

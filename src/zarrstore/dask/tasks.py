@@ -6,7 +6,10 @@ import dataclasses
 import io
 import itertools
 import math
+import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,11 +18,21 @@ import numpy as np
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merged
 from zarrstore.dask.targets import Target, clear_old
 from zarrstore.fan_out import each_bounded
+from zarrstore.forks import PerProcess
 from zarrstore.hierarchy.array_core import Request
 from zarrstore.keys import join
 from zarrstore.operations import Buffer
 
-__all__ = ["Box", "Writer", "combine", "stage_box", "unstaged", "wait_for_all", "write_box"]
+__all__ = [
+    "Box",
+    "Writer",
+    "combine",
+    "stage_box",
+    "under_way",
+    "unstaged",
+    "wait_for_all",
+    "write_box",
+]
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
 Region: TypeAlias = tuple[int | slice, ...]
@@ -32,11 +45,14 @@ class Writer:
     Parameters
     ----------
     target : Target
+    attempt : str
+        What is one write here: one that goes on with it later is another.
     complete : frozenset of str
         Keys that need not be written.
     """
 
     target: Target
+    attempt: str
     complete: frozenset[str] = field(default=frozenset(), repr=False)
 
 
@@ -124,6 +140,60 @@ def _plain(block: Any, shape: tuple[int, ...]) -> NDArray:
     return value
 
 
+class _UnderWay:
+    """What this process writes just now, by attempts."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._tasks: Counter[str] = Counter()
+        self._stopped: set[str] = set()
+
+    @contextmanager
+    def task(self, attempt: str) -> Iterator[None]:
+        with self._changed:
+            if attempt in self._stopped:
+                raise RuntimeError("this write was broken off")
+            self._tasks[attempt] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._tasks[attempt] -= 1
+                if not self._tasks[attempt]:
+                    del self._tasks[attempt]
+                self._changed.notify_all()
+
+    def begin(self, attempt: str) -> None:
+        with self._changed:
+            self._stopped.discard(attempt)
+
+    def stop(self, attempt: str) -> None:
+        with self._changed:
+            self._stopped.add(attempt)
+            while self._tasks[attempt]:
+                self._changed.wait()
+            del self._tasks[attempt]
+
+
+_under_way = PerProcess(_UnderWay)
+
+
+@contextmanager
+def under_way(attempt: str) -> Iterator[None]:
+    """Leave no task of a write at work in this process when it is broken off.
+
+    A scheduler does not wait for the others when one has failed; they would write into what is
+    begun anew.
+    """
+    known = _under_way.get()
+    known.begin(attempt)
+    try:
+        yield
+    except BaseException:
+        known.stop(attempt)
+        raise
+
+
 def write_box(writer: Writer, box: Box, blocks: Sequence[Any], *_: object) -> Receipt:
     """Write a box; return what was written.
 
@@ -178,7 +248,8 @@ def _write(writer: Writer, box: Box, pieces: Sequence[tuple[Region, Any]]) -> Re
     async def write_all() -> None:
         await each_bounded(write, requests, count=len(requests))
 
-    core.store._home.drive(write_all)
+    with _under_way.get().task(writer.attempt):
+        core.store._home.drive(write_all)
     return noting.receipt
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast, overload
@@ -392,7 +393,7 @@ def _target(given: Any) -> Target:
     if isinstance(given, Array):
         core = given._core
         core._check_writable()
-        return Target(core, "update", number=dask.base.tokenize(object()))
+        return Target(core, "update", number=uuid.uuid4().hex)
     if hasattr(given, "store_path"):  # of zarr-python
         return _find(given.store, given.path, "r+", {}, False, None)
     raise TypeError(
@@ -433,10 +434,11 @@ def _task(
     blocks = _blocks([order.source for order in orders])
     read = targets_read(blocks, [order.target.core for order in orders])
     jobs = []
+    attempt = uuid.uuid4().hex
     for order, each in zip(orders, plan, strict=True):
         target = order.target
         is_read = target.core.url in read
-        writer = Writer(target)
+        writer = Writer(target, attempt)
         staged = target.kind == "replace" or (target.kind == "update" and is_read)
         jobs.append(Job(order.source.name, each, writer, staged))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
@@ -453,6 +455,7 @@ def _task(
         tuple([order.target for order in orders]),
         plan,
         tuple([each.receipt or {} for each in done]),
+        attempt,
     )
 
 
