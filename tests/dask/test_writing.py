@@ -10,6 +10,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from dask.utils import has_keyword
 
@@ -26,6 +27,7 @@ from zarrstore import (
 from zarrstore.dask import (
     AlignmentError,
     StoreTask,
+    aligned,
     computing_meta,
     from_zarr,
     plan_store,
@@ -353,6 +355,31 @@ def test_a_broken_off_overwrite_is_begun_anew():
     assert not [key for key in where.sync if NOTE_KEY in key]
 
 
+class StoppingLater(Stopping):
+    """Fails only once the data waits elsewhere."""
+
+    def _delete(self, key: str) -> Any:
+        if key == "zarr.json":
+            self.left = 3
+        return super()._delete(key)
+
+
+def test_a_replacement_that_is_broken_off_when_the_old_array_is_gone():
+    where = StoppingLater()
+    zarrstore.create_array(where, data=-numbers(100), chunks=10)
+    source = da.from_array(numbers(100), chunks=10)
+    how: dict[str, Any] = {"mode": "w", "chunks": 10, "chunk_key_encoding": "default"}
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, where, **how)
+    with pytest.raises(NodeNotFoundError):
+        zarrstore.open_array(where, mode="r")
+    where.left = 10**9
+    result = to_zarr(source, where, resume=True, **how)
+    assert np.array_equal(result.array[:], numbers(100))
+    assert result.verify() == 10
+    assert len(list(where.sync)) == 11
+
+
 def test_formats_may_change_when_an_array_is_replaced():
     where = MemoryStore()
     for zarr_format, shape in [(2, (9, 9)), (3, (9, 9)), (2, (81,)), (3, ()), (3, ()), (2, ())]:
@@ -384,7 +411,7 @@ def test_arrays_of_zarr_python_as_targets(tmp_path):
     theirs = zarr.create_array(tmp_path / "a.zarr", shape=(20,), chunks=(6,), dtype="int64")
     store_dask(sources=da.from_array(numbers(20), chunks=4), targets=theirs, split_every=2)
     assert np.array_equal(theirs[:], numbers(20))
-    store(da.from_zarr(theirs)[::-1], theirs)
+    store(da.from_zarr(theirs)[::-1], zarrstore.open_array(tmp_path / "a.zarr"))
     assert np.array_equal(theirs[:], numbers(20)[::-1])
     with pytest.raises(ValueError, match="split_every is 2 or more"):
         store(da.ones(20, dtype="int64"), theirs, split_every=1)
@@ -404,6 +431,35 @@ def test_from_zarr():
         assert from_zarr(cells).chunks == ((1, 2, 3, 4),)
     with pytest.raises(NodeNotFoundError):
         from_zarr({}, "nothing")
+
+
+def test_datasets_of_xarray():
+    values = numbers(20, 30)
+    dataset = xr.Dataset(
+        {
+            "a": (("y", "x"), da.from_array(values, chunks=(7, 10))),
+            "b": (("y", "x"), values),
+            "c": (("y",), da.from_array(values[:, 0], chunks=5)),
+        },
+        {"z": (("y",), da.from_array(values[:, 1], chunks=(3, 9, 8)))},
+        {"title": "t"},
+    )
+    asked = {"a": {"chunks": (4, 4), "shards": "auto"}, "z": {"chunks": (6,)}}
+    ready, encoding, plan = aligned(dataset, asked)
+    assert asked["a"]["shards"] == "auto"
+    assert ready.identical(dataset)
+    assert encoding["a"]["shards"][0] % 4 == 0
+    assert encoding["c"] == {"chunks": (5,)}
+    assert ready["c"].data is dataset["c"].data
+    assert [each.how for each in plan] == ["rechunk", "aligned", "rechunk"]
+    assert plan_store([ready["z"].data], chunks=(6,)).conflicts == 0
+    where = MemoryStore()
+    adapted = zarrstore.interop.zarr.to_zarr(where)
+    ready.to_zarr(adapted, encoding=encoding, zarr_format=3, consolidated=False)
+    for name in ("a", "b", "c", "z"):
+        assert np.array_equal(zarrstore.open_array(where, path=name)[...], dataset[name].values)
+    with pytest.raises(ValueError, match="of one shape"):
+        aligned(dataset, {"a": {"chunks": [[5, 15], [30]]}})
 
 
 def test_computing_meta():

@@ -14,6 +14,7 @@ try:
 except ImportError as error:
     raise ImportError("zarrstore.dask needs dask: pip install 'zarrstore[dask]'") from error
 
+from zarrstore.dask.datasets import aligned
 from zarrstore.dask.errors import AlignmentError
 from zarrstore.dask.meta import computing_meta
 from zarrstore.dask.plan import ArrayPlan, StorePlan
@@ -30,6 +31,7 @@ __all__ = [
     "StoreResult",
     "StoreTask",
     "Written",
+    "aligned",
     "computing_meta",
     "from_zarr",
     "plan_store",

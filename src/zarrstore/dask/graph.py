@@ -43,8 +43,6 @@ class Job:
         Of its blocks in the graph.
     plan : ArrayPlan
     writer : Writer
-    staged : bool
-        Whether all of it is computed and waits elsewhere before anything is written.
     complete : frozenset of tuple of int
         Tasks of which all chunks are there already.
     """
@@ -52,8 +50,12 @@ class Job:
     name: str
     plan: ArrayPlan
     writer: Writer
-    staged: bool = False
     complete: frozenset[tuple[int, ...]] = frozenset()
+
+    @property
+    def staged(self) -> bool:
+        """Whether all of it is computed, and waits elsewhere, before anything is written."""
+        return self.writer.target.staged
 
 
 @dataclass

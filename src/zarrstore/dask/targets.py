@@ -72,12 +72,15 @@ class Target:
         Of the array whose place it takes.
     number : str
         Of this write.
+    staged : bool
+        Whether all of it is computed, and waits elsewhere, before anything is written.
     """
 
     core: ArrayCore
     kind: Kind
     old: AnyArrayDocument | None = None
     number: str = ""
+    staged: bool = False
 
     @property
     def staging(self) -> str:
@@ -85,7 +88,7 @@ class Target:
         return join(self.core.path, f"{NOTE_KEY}-{self.number}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        parts = self.core, self.kind, self.old, self.number
+        parts = self.core, self.kind, self.old, self.number, self.staged
         return _unpickled, (cloudpickle.dumps(parts),)
 
 
@@ -170,7 +173,8 @@ async def find_target(
             f"the write that was broken off at {target.core.url} was of an array with other "
             "metadata; begin anew with mode='w'"
         )
-    return dataclasses.replace(target, number=note.number)
+    # what waits somewhere since then is deleted at the end
+    return dataclasses.replace(target, number=note.number, staged=note.cleared)
 
 
 async def _new_target(
@@ -346,7 +350,8 @@ async def tidy_up(target: Target) -> None:
         assert target.old is not None
         spec = compile_spec(target.old)
         await _delete_chunks(ArrayCore(core.store, core.path, target.old, spec))
-    await core.store.delete_dir(target.staging)
+    if target.staged:
+        await core.store.delete_dir(target.staging)
     if target.kind != "update":
         await core.store.delete(join(core.path, NOTE_KEY))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast, overload
 
@@ -354,11 +354,20 @@ def plan_store(
     plans = []
     for source in _listed(sources):
         check_source(source)
-        given = {name: value for name, value in create.items() if name not in ("chunks", "shards")}
-        options = _creation(source, create.get("chunks"), create.get("shards"), given)
-        spec = compile_spec(array_document(options, options.get("zarr_format") or 3))
+        spec = _new_spec(source, **create)
         plans.append(_planned(source, spec, None, align, "a new array"))
     return StorePlan(plans)
+
+
+def planned_new(source: Any, chunks: Any, shards: Any) -> tuple[ArrayPlan, ArraySpec]:
+    """Return the plan of a new array, with blocks cut and joined, and how it is stored."""
+    spec = _new_spec(source, chunks=chunks, shards=shards)
+    return _planned(source, spec, None, "rechunk", "a new array", batches=False), spec
+
+
+def _new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
+    options = _creation(source, chunks, shards, create)
+    return compile_spec(array_document(options, options.get("zarr_format") or 3))
 
 
 def _orders(sources: Any, targets: Any, regions: Any) -> list[_Order]:
@@ -435,12 +444,9 @@ def _task(
     read = targets_read(blocks, [order.target.core for order in orders])
     jobs = []
     attempt = uuid.uuid4().hex
-    for order, each in zip(orders, plan, strict=True):
-        target = order.target
-        is_read = target.core.url in read
-        writer = Writer(target, attempt)
-        staged = target.kind == "replace" or (target.kind == "update" and is_read)
-        jobs.append(Job(order.source.name, each, writer, staged))
+    targets = tuple([_staged(order.target, read) for order in orders])
+    for order, each, target in zip(orders, plan, targets, strict=True):
+        jobs.append(Job(order.source.name, each, Writer(target, attempt)))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
     done = [_begun(order, each) for order, each in zip(orders, plan, strict=True)]
     if any(each.receipt for each in done):
@@ -452,11 +458,18 @@ def _task(
         HighLevelGraph.from_collections(name, tasks, []),
         name,
         graph.writes,
-        tuple([order.target for order in orders]),
+        targets,
         plan,
         tuple([each.receipt or {} for each in done]),
         attempt,
     )
+
+
+def _staged(target: Target, read: Collection[str]) -> Target:
+    """Let data wait where it would be put over what is read meanwhile."""
+    is_read = target.core.url in read
+    staged = target.kind == "replace" or (target.kind == "update" and is_read)
+    return replace(target, staged=staged or target.staged)
 
 
 def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
