@@ -18,3 +18,15 @@ def test_many_writers_lose_nothing(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("nothing was lost\n")
+
+
+def test_a_dask_graph_to_s3():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(EXAMPLES / "dask_to_s3.py")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "each chunk is written by one" in done.stdout
+    assert done.stdout.endswith("nothing was lost\n")

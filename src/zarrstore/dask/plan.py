@@ -26,8 +26,8 @@ Align: TypeAlias = Literal["auto", "error", "rechunk", "lock"]
 """What becomes of blocks that share chunks or shards."""
 
 _BATCH_BYTES = 2**24
-_BATCH_BLOCKS = 64
-_LEAST_TASKS = 32
+_BATCH_BLOCKS = 128
+_LEAST_TASKS = 16
 """So many tasks there are at least, before small blocks are written together."""
 
 

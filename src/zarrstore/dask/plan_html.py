@@ -53,7 +53,7 @@ def _one(plan: Drawable) -> str:
 
 
 def _drawing(plan: Drawable) -> str:
-    axes = [axis for axis in plan.axes if axis.span.count > 1][-2:]
+    axes = _drawn(plan.axes)
     if not plan.nblocks or not axes:
         return ""
     across = axes[-1]
@@ -74,6 +74,8 @@ def _drawing(plan: Drawable) -> str:
             else f'stroke="{SHARD_COLOR}" stroke-width="1.2" stroke-dasharray="5 3"'
         )
         shapes.append(f'<path class="zs-{kind}" d="{"".join(lines)}" {style}/>')
+    frame = f"M0 0h{size[0]:.1f}v{size[1]:.1f}h{-size[0]:.1f}z"
+    shapes.append(f'<path d="{frame}" stroke="{CHUNK_COLOR}" stroke-width="2"/>')
     said = text_html(f"Blocks over {plan.unit}s")
     box = f"-2 -2 {size[0] + 4:.0f} {size[1] + 4:.0f}"
     svg = (
@@ -82,6 +84,14 @@ def _drawing(plan: Drawable) -> str:
         f"<title>{said}</title>{''.join(shapes)}</svg>"
     )
     return svg + _legend(plan, axes, [height, width] if down is not None else [width])
+
+
+def _drawn(axes: Sequence[Axis]) -> list[Axis]:
+    """Return the dimensions to draw: two at most, first those along which units are shared."""
+    long = [axis for axis in axes if axis.span.count > 1]
+    shared = [axis for axis in long if axis.shared(axis.bounds).any()]
+    chosen = (shared + [axis for axis in reversed(long) if axis not in shared])[:2]
+    return [axis for axis in long if axis in chosen]
 
 
 def _shown(axis: Axis) -> int:

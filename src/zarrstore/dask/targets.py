@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 import pickle
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -26,7 +26,7 @@ from zarrstore.errors import (
     NotShareableError,
     UnsupportedOperationError,
 )
-from zarrstore.fan_out import each_bounded
+from zarrstore.fan_out import each_bounded, map_bounded
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.format.documents import dumps
 from zarrstore.hierarchy.array_core import ArrayCore
@@ -133,7 +133,8 @@ async def find_target(
     ValueError
         If what is to go on is not what was begun.
     """
-    node = await open_node(store, path)
+    questions: list[Callable[[Store, str], Awaitable[Any]]] = [open_node, _read_note, _is_empty]
+    node, note, is_empty = await map_bounded(lambda ask: ask(store, path), questions)
     if isinstance(node, GroupCore):
         raise NodeExistsError(
             f"{node.url} is a group, and an array is to be written there; delete the group, or "
@@ -141,7 +142,6 @@ async def find_target(
             store=store.url,
             key=path,
         )
-    note = await _read_note(store, path)
     if node is None and mode in ("r", "r+"):
         raise not_found(store, path, "array")
     if node is not None and mode == "w-":
@@ -162,7 +162,7 @@ async def find_target(
     target = await _new_target(store, path, node, options)
     if not resume:
         if mode != "w":
-            await _check_nothing(store, path, note)
+            _check_nothing(store, path, note, is_empty)
         return target
     if note is None:
         raise ValueError(
@@ -180,7 +180,7 @@ async def find_target(
 async def _new_target(
     store: Store, path: str, node: ArrayCore | None, options: ArrayOptions
 ) -> Target:
-    new = NewNode(store, path, overwrite=node is not None)
+    new = NewNode(store, path, overwrite=True)  # what is there is known
     default = 3 if node is None else node.document.zarr_format
     format = await new.find_format(options.get("zarr_format"), default=default)
     document = array_document(options, format.version)
@@ -231,9 +231,13 @@ async def _read_note(store: Store, path: str) -> _Note | None:
     return None if data is None else msgspec.json.decode(data, type=_Note)
 
 
-async def _check_nothing(store: Store, path: str, note: _Note | None) -> None:
+async def _is_empty(store: Store, path: str) -> bool:
+    return Capability.LIST not in store.capabilities or await store.is_empty(path)
+
+
+def _check_nothing(store: Store, path: str, note: _Note | None, is_empty: bool) -> None:
     """Refuse to mix with chunks that something else has left there."""
-    if note is None and (Capability.LIST not in store.capabilities or await store.is_empty(path)):
+    if note is None and is_empty:
         return
     what = (
         "keys that belong to no array or group"
