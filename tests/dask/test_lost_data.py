@@ -96,6 +96,23 @@ def test_overwriting_what_the_graph_reads(shape, mode, zarr_format, make, tmp_pa
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (np.array(["a", "long text", "", "ä"], object), "str"),
+        (np.array(["a", "bc", "", "d"]), "U3"),
+        (np.array([b"a", b"", b"bc", b"d"], object), "bytes"),
+        (np.array([(1, 2.5), (3, 4.5)] * 2, dtype=[("a", "i4"), ("b", "f8")]), None),
+    ],
+)
+def test_kinds_of_elements_that_wait(values, dtype):
+    how = {} if dtype is None else {"dtype": dtype}
+    array = zarrstore.create_array({}, shape=4, chunks=3, **({"dtype": values.dtype} | how))
+    array[:] = values
+    store(from_zarr(array, chunks=1)[::-1], array)
+    assert array[:].tolist() == values[::-1].tolist()
+
+
 def test_two_arrays_that_read_each_other():
     group = zarrstore.create_group({})
     a = group.create_array("a", data=numbers(50), chunks=7)

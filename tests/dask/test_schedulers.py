@@ -191,12 +191,10 @@ def test_configured_schedulers():
         to_zarr(da.ones(10), {})
     with dask.config.set(scheduler="sync"):
         here: set[int] = set()
-        blocks = da.ones(10, chunks=2).map_blocks(_noted, here, dtype="float64")
-        to_zarr(blocks, {})
+
+        def noted(block: Any) -> Any:
+            here.add(threading.get_ident())
+            return block
+
+        to_zarr(da.ones(10, chunks=2).map_blocks(noted, dtype="float64"), {})
         assert here == {threading.get_ident()}
-
-
-def _noted(block: Any, threads: set[int]) -> Any:
-    if block.size:
-        threads.add(threading.get_ident())
-    return block

@@ -222,7 +222,7 @@ class StorePlan(Sequence[ArrayPlan]):
       chunks    49 of (15, 15)
       blocks    100 of (10, 10)
       conflicts 48 chunks have elements of several blocks
-      writers   28 tasks, of blocks cut and joined where chunks end; each chunk is written by one
+      writers   14 tasks, of blocks cut and joined where chunks end; each chunk is written by one
     """
 
     def __init__(self, plans: Sequence[ArrayPlan]) -> None:

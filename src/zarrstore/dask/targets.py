@@ -133,8 +133,10 @@ async def find_target(
     ValueError
         If what is to go on is not what was begun.
     """
-    questions: list[Callable[[Store, str], Awaitable[Any]]] = [open_node, _read_note, _is_empty]
-    node, note, is_empty = await map_bounded(lambda ask: ask(store, path), questions)
+    questions: list[Callable[[Store, str], Awaitable[Any]]] = [open_node, _read_note]
+    if mode in ("a", "w-") and not resume:
+        questions.append(_is_empty)
+    node, note, *is_empty = await map_bounded(lambda ask: ask(store, path), questions)
     if isinstance(node, GroupCore):
         raise NodeExistsError(
             f"{node.url} is a group, and an array is to be written there; delete the group, or "
@@ -162,16 +164,20 @@ async def find_target(
     target = await _new_target(store, path, node, options)
     if not resume:
         if mode != "w":
-            _check_nothing(store, path, note, is_empty)
+            _check_nothing(store, path, note, all(is_empty))
         return target
+    return _resumed(target, note)
+
+
+def _resumed(target: Target, note: _Note | None) -> Target:
+    """Return a target that goes on with what a note tells of."""
+    url = target.core.url
     if note is None:
-        raise ValueError(
-            f"there is nothing to resume at {target.core.url}: no write was broken off there"
-        )
+        raise ValueError(f"there is nothing to resume at {url}: no write was broken off there")
     if _json(target.core.document) != note.document:
         raise ValueError(
-            f"the write that was broken off at {target.core.url} was of an array with other "
-            "metadata; begin anew with mode='w'"
+            f"the write that was broken off at {url} was of an array with other metadata; begin "
+            "anew with mode='w'"
         )
     # what waits somewhere since then is deleted at the end
     return dataclasses.replace(target, number=note.number, staged=note.cleared)

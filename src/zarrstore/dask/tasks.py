@@ -264,8 +264,10 @@ def stage_box(writer: Writer, box: Box, blocks: Sequence[Any]) -> int:
         return await store.exists(key)
 
     if not store._home.drive(is_there):
+        core = writer.target.core
+        values = core.values(assembled(box, blocks), box.shape)
         file = io.BytesIO()
-        np.save(file, assembled(box, blocks), allow_pickle=True)
+        np.save(file, values, allow_pickle=_is_pickled(core.spec.dtype))
         data = file.getbuffer()
 
         async def put() -> None:
@@ -292,9 +294,14 @@ def unstaged(writer: Writer, box: Box, *_: object) -> Receipt:
     data = store._home.drive(waiting)
     if data is None:
         raise RuntimeError(f"what waited to be written to {writer.target.core.url} is gone")
-    # it was put there by this write, and nobody else knows its key
-    values = np.load(io.BytesIO(data), allow_pickle=True)
+    core = writer.target.core
+    values = np.load(io.BytesIO(data), allow_pickle=_is_pickled(core.spec.dtype))
     return _write(writer, box, [(box.region, values)])
+
+
+def _is_pickled(dtype: np.dtype[Any]) -> bool:
+    """Tell whether numpy can save elements as a pickle only."""
+    return dtype.hasobject or dtype.kind == "T"
 
 
 def _staged(writer: Writer, box: Box) -> str:
