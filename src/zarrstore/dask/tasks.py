@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 import math
 import threading
@@ -19,9 +18,12 @@ from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merge
 from zarrstore.dask.targets import Target, clear_old
 from zarrstore.fan_out import each_bounded
 from zarrstore.forks import PerProcess
-from zarrstore.hierarchy.array_core import Request
+from zarrstore.format.array_spec import compile_spec
+from zarrstore.hierarchy.array import Array
+from zarrstore.hierarchy.array_core import ArrayCore, Request
+from zarrstore.hierarchy.likes import like_options
+from zarrstore.hierarchy.options_v2 import array_document
 from zarrstore.keys import join
-from zarrstore.operations import Buffer
 
 __all__ = [
     "Box",
@@ -258,23 +260,30 @@ def stage_box(writer: Writer, box: Box, blocks: Sequence[Any]) -> int:
 
     What waits there already stays: when this is done again, what it is made of may be gone.
     """
-    store, key = writer.target.core.store, _staged(writer, box)
-
-    async def is_there() -> bool:
-        return await store.exists(key)
-
-    if not store._home.drive(is_there):
-        core = writer.target.core
-        values = core.values(assembled(box, blocks), box.shape)
-        file = io.BytesIO()
-        np.save(file, values, allow_pickle=_is_pickled(core.spec.dtype))
-        data = file.getbuffer()
-
-        async def put() -> None:
-            await store.set(key, data)
-
-        store._home.drive(put)
+    waiting = _waiting(writer, box)
+    drive = waiting.store._home.drive
+    if not drive(_is_there, waiting):
+        values = waiting.values(assembled(box, blocks), box.shape).reshape(waiting.spec.shape)
+        drive(waiting.write, ..., values)
     return box.number
+
+
+def _waiting(writer: Writer, box: Box) -> ArrayCore:
+    """Return the array of one chunk, without metadata, in which a box waits."""
+    core = writer.target.core
+    # with other boxes, after a write was broken off, nothing of what waits is used
+    name = f"{box.number}-{crc32c(repr(box.region).encode()):08x}"
+    lengths = iter(box.shape)
+    shape = tuple([next(lengths) if isinstance(item, slice) else 1 for item in box.region])
+    options = like_options(Array(core), {"shape": shape, "chunks": shape})
+    document = array_document(options, core.document.zarr_format)
+    path = join(writer.target.staging, name)
+    return ArrayCore(core.store, path, document, compile_spec(document), write_empty_chunks=True)
+
+
+async def _is_there(waiting: ArrayCore) -> bool:
+    key = waiting.spec.keys.key((0,) * len(waiting.spec.shape))
+    return await waiting.store.exists(join(waiting.path, key))
 
 
 def wait_for_all(writer: Writer, staged: Sequence[Any]) -> int:
@@ -286,27 +295,12 @@ def wait_for_all(writer: Writer, staged: Sequence[Any]) -> int:
 
 def unstaged(writer: Writer, box: Box, *_: object) -> Receipt:
     """Write a box of elements that wait; return what was written."""
-    store = writer.target.core.store
-
-    async def waiting() -> Buffer | None:
-        return await store.get(_staged(writer, box))
-
-    data = store._home.drive(waiting)
-    if data is None:
+    waiting = _waiting(writer, box)
+    drive = waiting.store._home.drive
+    if not drive(_is_there, waiting):
         raise RuntimeError(f"what waited to be written to {writer.target.core.url} is gone")
-    core = writer.target.core
-    values = np.load(io.BytesIO(data), allow_pickle=_is_pickled(core.spec.dtype))
+    values = np.asarray(drive(waiting.read)).reshape(box.shape)
     return _write(writer, box, [(box.region, values)])
-
-
-def _is_pickled(dtype: np.dtype[Any]) -> bool:
-    """Tell whether numpy can save elements as a pickle only."""
-    return dtype.hasobject or dtype.kind == "T"
-
-
-def _staged(writer: Writer, box: Box) -> str:
-    # with other boxes, after a write was broken off, nothing of what waits is used
-    return join(writer.target.staging, f"{box.number}-{crc32c(repr(box.region).encode()):08x}")
 
 
 def combine(receipts: Sequence[Mapping[str, Written]]) -> Receipt:
