@@ -25,7 +25,7 @@ def run(name: str, *arguments: object, cwd: Path, **variables: str) -> str:
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -62,3 +62,9 @@ def test_an_lmdb_database_of_zarr_2_moves_to_a_bucket(tmp_path: Path, s3_bucket:
         assert "a/ramp: 500.000 on average" in said
         assert "ones: 1.000 on average" in said
     assert "0 copied (0 B), " in said
+
+
+def test_a_dask_graph_to_s3(tmp_path: Path) -> None:
+    said = run("dask_to_s3.py", cwd=tmp_path, PYTHONWARNINGS="ignore")
+    assert "each chunk is written by one" in said
+    assert said.endswith("nothing was lost\n")

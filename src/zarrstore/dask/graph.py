@@ -1,0 +1,228 @@
+"""The graph of a write: tasks that write boxes, in turn where they must, and a tree of receipts."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from zarrstore.dask.axes import Axis
+from zarrstore.dask.plan import ArrayPlan
+from zarrstore.dask.tasks import (
+    Box,
+    Writer,
+    combine,
+    stage_box,
+    unstaged,
+    wait_for_all,
+    write_box,
+)
+
+__all__ = ["Graph", "Job", "Key", "write_graph"]
+
+Key: TypeAlias = tuple[Any, ...] | str
+
+_SPLIT_EVERY = 16
+_APART = 2**17
+"""Bytes of a block that is quicker written by itself than copied to be written with others."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One dask array, and where it is written.
+
+    Parameters
+    ----------
+    name : str
+        Of its blocks in the graph.
+    plan : ArrayPlan
+    writer : Writer
+    complete : frozenset of tuple of int
+        Tasks of which all chunks are there already.
+    """
+
+    name: str
+    plan: ArrayPlan
+    writer: Writer
+    complete: frozenset[tuple[int, ...]] = frozenset()
+
+    @property
+    def staged(self) -> bool:
+        """Whether all of it is computed, and waits elsewhere, before anything is written."""
+        return self.writer.target.staged
+
+
+@dataclass
+class Graph:
+    """Tasks by their keys.
+
+    Parameters
+    ----------
+    tasks : dict
+    writes : list
+        The keys of those that write: by them progress is counted.
+    receipts : list
+        For each job the key of its receipt.
+    staged : list
+        The keys of tasks that put data where it waits.
+    """
+
+    tasks: dict[Key, Any]
+    writes: list[Key]
+    receipts: list[Key]
+    staged: list[Key]
+
+
+def write_graph(jobs: Sequence[Job], split_every: int | None = None) -> Graph:
+    """Return the tasks that write dask arrays, without those that compute them.
+
+    Raises
+    ------
+    ValueError
+        If two of the arrays go to the same elements, or ``split_every`` is below 2.
+    """
+    split_every = _SPLIT_EVERY if split_every is None else split_every
+    if split_every < 2:
+        raise ValueError(f"split_every is 2 or more, not {split_every!r}")
+    token = uuid.uuid4().hex
+    graph = Graph({}, [], [], [])
+    waits = _between(jobs)
+    made = [_JobGraph(job, f"{number}-{token}", graph) for number, job in enumerate(jobs)]
+    for each, others in zip(made, waits, strict=True):
+        each.add(others)
+        graph.receipts.append(each.receipt(split_every))
+    pairs = zip(jobs, graph.receipts, strict=True)
+    readers = [*graph.staged, *[receipt for job, receipt in pairs if not job.staged]]
+    for each in made:
+        each.wait(readers)
+    return graph
+
+
+class _JobGraph:
+    def __init__(self, job: Job, token: str, graph: Graph) -> None:
+        self._job = job
+        self._token = token
+        self._graph = graph
+        self._tasks = [task for task in job.plan.tasks() if task not in job.complete]
+        blocks_bytes = job.plan.nbytes // max(1, job.plan.nblocks)
+        self._apart = job.plan.how == "aligned" and blocks_bytes >= _APART
+        self._writer: Key = f"writer-{token}"
+        self._waiting: Key = f"all-staged-{token}"
+
+    def add(self, others: Sequence[int]) -> None:
+        """Add the tasks that write, after those of other jobs."""
+        job, tasks = self._job, self._graph.tasks
+        tasks[self._writer] = job.writer
+        before: defaultdict[tuple[int, ...], list[Key]] = defaultdict(list)
+        for turn in job.plan.turns() if job.plan.how == "lock" else ():
+            for first, second in itertools.pairwise(turn):
+                key = self._key(first)
+                if key not in before[second]:
+                    before[second].append(key)
+        first_of_all: list[Key] = [self._graph.receipts[other] for other in others]
+        for number, task in enumerate(self._tasks):
+            box, blocks = self._box(task, number)
+            keys = [*before[task], *first_of_all]
+            if job.staged:
+                stage: Key = (f"stage-{self._token}", number)
+                tasks[stage] = (stage_box, self._writer, box, blocks)
+                self._graph.staged.append(stage)
+                tasks[self._key(task)] = (unstaged, self._writer, box, self._waiting, *keys)
+            else:
+                tasks[self._key(task)] = (write_box, self._writer, box, blocks, *keys)
+            self._graph.writes.append(self._key(task))
+
+    def wait(self, readers: Sequence[Key]) -> None:
+        """Let what is staged wait until nothing reads the array any more."""
+        if self._job.staged:
+            self._graph.tasks[self._waiting] = (wait_for_all, self._writer, [*readers])
+
+    def _key(self, task: tuple[int, ...]) -> Key:
+        return (f"write-{self._token}", *task)
+
+    def _box(self, task: tuple[int, ...], number: int) -> tuple[Box, list[Key]]:
+        plan = self._job.plan
+        lengths, skipped, shape, ranges = [], [], [], []
+        for axis, bounds, at in zip(plan.axes, plan.bounds, task, strict=True):
+            if axis.span.dropped:
+                continue
+            start, stop = int(bounds[at]), int(bounds[at + 1])
+            first, last = axis.pieces_of(start, stop)
+            lengths.append(tuple(np.diff(axis.blocks[first : last + 1]).tolist()))
+            skipped.append(start - int(axis.blocks[first]))
+            shape.append(stop - start)
+            ranges.append(range(first, last))
+        blocks: list[Key] = [(self._job.name, *at) for at in itertools.product(*ranges)]
+        rank = plan.rank(task) if plan.how == "lock" else ()
+        box = Box(
+            plan.region(task),
+            tuple(lengths),
+            tuple(skipped),
+            tuple(shape),
+            rank,
+            number,
+            self._apart,
+        )
+        return box, blocks
+
+    def receipt(self, split_every: int) -> Key:
+        """Add the tree that merges the receipts; return its root."""
+        keys = [self._key(task) for task in self._tasks]
+        level = 0
+        while len(keys) > 1 or not level:
+            above: list[Key] = []
+            for number, first in enumerate(range(0, len(keys), split_every)):
+                key: Key = (f"receipt-{self._token}", level, number)
+                self._graph.tasks[key] = (combine, keys[first : first + split_every])
+                above.append(key)
+            keys, level = above, level + 1
+            if not keys:
+                key = (f"receipt-{self._token}", 0, 0)
+                self._graph.tasks[key] = (combine, [])
+                return key
+        return keys[0]
+
+
+def _between(jobs: Sequence[Job]) -> list[list[int]]:
+    """Return for each job the earlier ones that it must come after: they share units."""
+    waits: list[list[int]] = [[] for _ in jobs]
+    places: defaultdict[tuple[Any, str], list[int]] = defaultdict(list)
+    for number, job in enumerate(jobs):
+        core = job.writer.target.core
+        for other in places[core.store, core.path]:
+            axes = list(zip(job.plan.axes, jobs[other].plan.axes, strict=True))
+            if all(_meet(*pair) for pair in axes):
+                raise ValueError(
+                    f"sources {other} and {number} go to the same elements of {core.url}; "
+                    "which of the two is kept would be left to chance"
+                )
+            if all(np.intersect1d(a.units, b.units).size for a, b in axes):
+                waits[number].append(other)
+        places[core.store, core.path].append(number)
+    return waits
+
+
+def _meet(a: Axis, b: Axis) -> bool:
+    """Tell whether two regions have elements in common along a dimension."""
+    first, second = a.span, b.span
+    if not first.count or not second.count:
+        return False
+    start, stop = max(first.start, second.start), min(first.stop, second.stop)
+    if start >= stop:
+        return False
+    # x = first.start (mod first.step) and x = second.start (mod second.step)
+    common = math.gcd(first.step, second.step)
+    if (second.start - first.start) % common:
+        return False
+    period = math.lcm(first.step, second.step)
+    inverse = pow(first.step // common, -1, second.step // common) if second.step > common else 0
+    jumps = (second.start - first.start) // common * inverse % (second.step // common)
+    candidate = first.start + first.step * jumps
+    candidate += -(-(start - candidate) // period) * period
+    return candidate < stop

@@ -1,0 +1,494 @@
+"""`to_zarr`, `store`, `store_dask` and `plan_store`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, cast, overload
+
+import dask
+import numpy as np
+from dask.highlevelgraph import HighLevelGraph
+from dask.utils import parse_bytes
+
+from zarrstore.chunks import Progress
+from zarrstore.dask.checks import Casting, check_casting, check_source, targets_read
+from zarrstore.dask.graph import Job, write_graph
+from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
+from zarrstore.dask.results import StoreResult, StoreTask
+from zarrstore.dask.resuming import Done, find_done
+from zarrstore.dask.running import check_shared, scheduler_of
+from zarrstore.dask.targets import Target, begin, check_can_replace, find_target
+from zarrstore.dask.tasks import Writer
+from zarrstore.errors import ReadOnlyError
+from zarrstore.format.array_spec import ArraySpec, compile_spec
+from zarrstore.hierarchy import functions
+from zarrstore.hierarchy.array import Array
+from zarrstore.hierarchy.options import AccessMode, ArrayOptions
+from zarrstore.hierarchy.options_v2 import array_document
+from zarrstore.registry import StoreLike
+from zarrstore.runtime import drive_inline
+
+__all__ = ["plan_store", "store", "store_dask", "to_zarr"]
+
+Mode: TypeAlias = Literal["r+", "a", "w", "w-"]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One dask array, and where it is to go."""
+
+    source: Any
+    target: Target
+    region: Any
+    mode: AccessMode
+    resume: bool = False
+
+
+@overload
+def to_zarr(
+    array: Any,
+    store_like: StoreLike,
+    path: str = "",
+    *,
+    chunks: Any = None,
+    shards: Any = None,
+    region: Any = None,
+    mode: Mode | None = None,
+    align: Align = "auto",
+    casting: Casting = "safe",
+    compute: Literal[True] = True,
+    progress: Progress | bool | None = None,
+    resume: bool = False,
+    scheduler: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **create: Any,
+) -> StoreResult: ...
+@overload
+def to_zarr(
+    array: Any,
+    store_like: StoreLike,
+    path: str = "",
+    *,
+    chunks: Any = None,
+    shards: Any = None,
+    region: Any = None,
+    mode: Mode | None = None,
+    align: Align = "auto",
+    casting: Casting = "safe",
+    compute: Literal[False],
+    progress: Progress | bool | None = None,
+    resume: bool = False,
+    scheduler: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **create: Any,
+) -> StoreTask: ...
+def to_zarr(
+    array: Any,
+    store_like: StoreLike,
+    path: str = "",
+    *,
+    chunks: Any = None,
+    shards: Any = None,
+    region: Any = None,
+    mode: Mode | None = None,
+    align: Align = "auto",
+    casting: Casting = "safe",
+    compute: bool = True,
+    progress: Progress | bool | None = None,
+    resume: bool = False,
+    scheduler: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **create: Any,
+) -> StoreResult | StoreTask:
+    """Write a dask array to an array in a store; no element is lost, however both are cut.
+
+    Parameters
+    ----------
+    array : dask.array.Array
+    store_like : optional
+        Whatever `zarrstore.open_store` accepts, a group, or an `Array` to write into.
+    path : str, default ""
+        In the store; the root by default.
+    chunks, shards : optional
+        Of a new array, as in `zarrstore.create_array`. By default the chunks are the blocks of
+        the dask array, if they are of one shape, and of about 1 MiB if not.
+    region : tuple of int and slice, optional
+        Where to write in an array that is there. Chunks that it has a part of are read, changed
+        and written once.
+    mode : {"w-", "w", "a", "r+"}, optional
+        ``w-`` a new array, the default; ``w`` replaces one that is there, which stays as it is
+        until the new one is complete; ``r+`` writes into one that is there, the default with a
+        region; ``a`` either.
+    align : {"auto", "error", "rechunk", "lock"}, default "auto"
+        What becomes of blocks that share chunks or shards. ``rechunk``: they are cut and joined
+        where chunks end. ``lock``: those that share one write it one after the other. ``auto``:
+        the first, or the second where blocks would become too large for the memory. ``error``:
+        `AlignmentError`, with the plan.
+    casting : {"no", "equiv", "safe", "same_kind", "unsafe"}, default "safe"
+        How elements may be cast to the dtype of the stored array, as in numpy.
+    compute : bool, default True
+        Whether to write now; if not, a `StoreTask` is returned.
+    progress : callable or bool, optional
+        Called with the number of tasks that have written and of all; ``True`` shows a bar.
+    resume : bool, default False
+        Go on with a write of the same data that was broken off: what is there is not written
+        again.
+    scheduler : optional
+        As dask takes it; by default what is configured, the current client, or threads.
+    storage_options : mapping, optional
+        For the backend of a URL.
+    **create
+        Other options of a new array, as in `zarrstore.create_array`.
+
+    Returns
+    -------
+    StoreResult
+        With the keys, sizes and checksums of all that was written; ``result.verify()`` reads it
+        back.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or chunk sizes are unknown.
+    TypeError
+        If elements would be changed by being cast.
+    NotShareableError
+        If the scheduler runs tasks in other processes, and the store lives in this one.
+    NodeExistsError, NodeNotFoundError
+        If the mode needs an array that is not there, or forbids one that is.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> result = to_zarr(da.arange(10, chunks=3), "memory://numbers", chunks=4)
+    >>> result.array[:].tolist(), sorted(result.keys), result.verify()
+    ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], ['c/0', 'c/1', 'c/2'], 3)
+    """
+    check_source(array)
+    options = _creation(array, chunks, shards, create)
+    mode = mode or ("w-" if region is None and not isinstance(store_like, Array) else "r+")
+    if mode in ("w", "w-") and region is not None:
+        raise ValueError(
+            f"a region is of an array that is there, and mode {mode!r} makes a new one"
+        )
+    target = _find(store_like, path, mode, options, resume, storage_options)
+    if target.kind == "update" and (create or chunks is not None or shards is not None):
+        given = {**create, "chunks": chunks, "shards": shards}
+        names = ", ".join(sorted(name for name, value in given.items() if value is not None))
+        raise ValueError(f"{target.core.url} is there, and keeps its own {names}: leave it out")
+    order = _Order(array, target, region, mode, resume)
+    task = _task([order], align, casting, None, scheduler if compute else False)
+    return task.compute(scheduler=scheduler, progress=progress) if compute else task
+
+
+def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -> ArrayOptions:
+    options = {"dtype": array.dtype, **create, "shape": array.shape}
+    if shards is not None:
+        options["shards"] = shards
+    if chunks is not None:
+        options["chunks"] = chunks
+    elif shards is None:
+        regular = all(isinstance(pieces_of(lengths), int) for lengths in array.chunks)
+        options["chunks"] = array.chunksize if regular and array.size else "auto"
+    return cast("ArrayOptions", options)
+
+
+def _find(
+    store_like: Any,
+    path: str,
+    mode: AccessMode,
+    options: ArrayOptions,
+    resume: bool,
+    storage_options: Mapping[str, Any] | None,
+) -> Target:
+    at = drive_inline(functions.place, store_like, path, "a", storage_options)
+    if at.store.read_only:
+        raise ReadOnlyError(
+            f"{at.store.url} was opened read-only; open it with mode 'r+' or 'a' to write",
+            store=at.store.url,
+        )
+    target = at.store._home.drive(find_target, at.store, at.path, mode, options, resume)
+    check_can_replace(target)
+    return target
+
+
+@overload
+def store(
+    sources: Any,
+    targets: Any,
+    regions: Any = None,
+    *,
+    align: Align = "auto",
+    casting: Casting = "safe",
+    compute: Literal[True] = True,
+    progress: Progress | bool | None = None,
+    scheduler: Any = None,
+    split_every: int | None = None,
+) -> StoreResult: ...
+@overload
+def store(
+    sources: Any,
+    targets: Any,
+    regions: Any = None,
+    *,
+    align: Align = "auto",
+    casting: Casting = "safe",
+    compute: Literal[False],
+    progress: Progress | bool | None = None,
+    scheduler: Any = None,
+    split_every: int | None = None,
+) -> StoreTask: ...
+def store(
+    sources: Any,
+    targets: Any,
+    regions: Any = None,
+    *,
+    align: Align = "auto",
+    casting: Casting = "safe",
+    compute: bool = True,
+    progress: Progress | bool | None = None,
+    scheduler: Any = None,
+    split_every: int | None = None,
+) -> StoreResult | StoreTask:
+    """Write dask arrays into arrays that are there, in one graph.
+
+    Parameters
+    ----------
+    sources : dask.array.Array, or sequence of them
+    targets : Array, or sequence of them
+        One for each source; of zarrstore, or of zarr-python. The same may be there twice, with
+        regions that do not overlap.
+    regions : tuple of int and slice, or sequence of them, optional
+        One for each source, or one for all; ``None`` is all of an array.
+    align, casting, compute, progress, scheduler
+        As in `to_zarr`.
+    split_every : int, optional
+        How many receipts are merged at a time.
+
+    Examples
+    --------
+    >>> import dask.array as da, zarrstore
+    >>> array = zarrstore.create_array({}, shape=6, chunks=4, dtype="int64")
+    >>> halves = da.arange(3, chunks=1), da.arange(3, 6, chunks=3)
+    >>> store(halves, [array, array], [slice(0, 3), slice(3, 6)]).plan.partial
+    2
+    >>> array[:]
+    array([0, 1, 2, 3, 4, 5])
+    """
+    orders = _orders(sources, targets, regions)
+    task = _task(orders, align, casting, split_every, scheduler if compute else False)
+    return task.compute(scheduler=scheduler, progress=progress) if compute else task
+
+
+def store_dask(
+    *,
+    sources: Any,
+    targets: Any,
+    regions: Any = None,
+    split_every: int | None = None,
+    **store_kwargs: Any,
+) -> StoreResult:
+    """Write dask arrays into arrays that are there; return the receipts, merged by a tree.
+
+    Parameters
+    ----------
+    sources, targets, regions
+        As in `store`.
+    split_every : int, optional
+        How many receipts are merged at a time; 16 by default.
+    **store_kwargs
+        Others of `store`.
+
+    Examples
+    --------
+    >>> import dask.array as da, zarrstore
+    >>> array = zarrstore.create_array({}, shape=6, chunks=2, dtype="int64")
+    >>> len(store_dask(sources=[da.ones(6, chunks=1, dtype=int)], targets=[array]).keys)
+    3
+    """
+    return store(sources, targets, regions, split_every=split_every, compute=True, **store_kwargs)
+
+
+def plan_store(
+    sources: Any,
+    targets: Any = None,
+    regions: Any = None,
+    *,
+    align: Align = "auto",
+    **create: Any,
+) -> StorePlan:
+    """Plan a write: who writes which chunk or shard. Nothing is computed or written.
+
+    Parameters
+    ----------
+    sources : dask.array.Array, or sequence of them
+    targets : Array, or sequence of them, optional
+        As in `store`; without them of new arrays.
+    regions : tuple of int and slice, or sequence of them, optional
+    align : {"auto", "error", "rechunk", "lock"}, default "auto"
+    **create
+        Options of new arrays: ``chunks``, ``shards``, ``dtype`` ..., as in `to_zarr`.
+
+    Returns
+    -------
+    StorePlan
+        Printed it is a table; in a notebook the blocks are drawn over the chunks.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> plan = plan_store(da.ones(100, chunks=10), chunks=4, shards=20)
+    >>> plan.conflicts, plan.ntasks, plan.has_one_writer, plan[0].writers([3])
+    (5, 5, True, [(3,)])
+    """
+    if targets is not None:
+        if create:
+            raise TypeError(f"{', '.join(sorted(create))}: the targets have their own")
+        return StorePlan(
+            [_plan(order.source, order, align) for order in _orders(sources, targets, regions)]
+        )
+    if regions is not None:
+        raise TypeError("regions are of targets: give both")
+    plans = []
+    for source in _listed(sources):
+        check_source(source)
+        spec = _new_spec(source, **create)
+        plans.append(_planned(source, spec, None, align, "a new array"))
+    return StorePlan(plans)
+
+
+def planned_new(source: Any, chunks: Any, shards: Any) -> tuple[ArrayPlan, ArraySpec]:
+    """Return the plan of a new array, with blocks cut and joined, and how it is stored."""
+    spec = _new_spec(source, chunks=chunks, shards=shards)
+    return _planned(source, spec, None, "rechunk", "a new array", batches=False), spec
+
+
+def _new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
+    options = _creation(source, chunks, shards, create)
+    return compile_spec(array_document(options, options.get("zarr_format") or 3))
+
+
+def _orders(sources: Any, targets: Any, regions: Any) -> list[_Order]:
+    sources, targets = _listed(sources), _listed(targets)
+    if len(sources) != len(targets):
+        raise ValueError(f"{len(sources)} sources for {len(targets)} targets: give as many of each")
+    if regions is None or _is_region(regions):
+        regions = [regions] * len(sources)
+    if len(regions) != len(sources):
+        raise ValueError(f"{len(regions)} regions for {len(sources)} sources: give as many, or one")
+    orders = []
+    for source, given, region in zip(sources, targets, regions, strict=True):
+        check_source(source)
+        orders.append(_Order(source, _target(given), region, "r+"))
+    return orders
+
+
+def _listed(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _is_region(given: Any) -> bool:
+    """Tell one region from one for each source."""
+    if isinstance(given, tuple):
+        return not any(isinstance(item, tuple) for item in given) and any(
+            isinstance(item, slice | int | np.integer) or item is Ellipsis for item in given
+        )
+    return isinstance(given, slice | int | np.integer) or given is Ellipsis
+
+
+def _target(given: Any) -> Target:
+    if isinstance(given, Array):
+        core = given._core
+        core._check_writable()
+        return Target(core, "update", number=uuid.uuid4().hex)
+    if hasattr(given, "store_path"):  # of zarr-python
+        return _find(given.store, given.path, "r+", {}, False, None)
+    raise TypeError(
+        f"a target is an array in a store, not {type(given).__name__}; to_zarr makes a new one, "
+        "and zarrstore.open_array opens one that is there"
+    )
+
+
+def _plan(source: Any, order: _Order, align: Align, **how: Any) -> ArrayPlan:
+    core = order.target.core
+    return _planned(source, core.spec, order.region, align, core.url, **how)
+
+
+def _planned(
+    source: Any, spec: ArraySpec, region: Any, align: Align, url: str, **how: Any
+) -> ArrayPlan:
+    most = 2 * parse_bytes(dask.config.get("array.chunk-size", "128MiB"))
+    return plan_array(source.chunks, spec, region, align, url=url, most_bytes=most, **how)
+
+
+def _task(
+    orders: Sequence[_Order],
+    align: Align,
+    casting: Casting,
+    split_every: int | None,
+    scheduler: Any,
+) -> StoreTask:
+    """Return a write, after all that can be refused is; what is in the way is cleared."""
+    plans = []
+    for order in orders:
+        core = order.target.core
+        check_casting(order.source.dtype, core.spec.dtype, casting, core.url)
+        plans.append(_plan(order.source, order, align, batches=not order.resume))
+    plan = StorePlan(plans)
+    stores = [order.target.core.store for order in orders]
+    if scheduler is not False:
+        check_shared(stores, scheduler_of(scheduler))
+    blocks = _blocks([order.source for order in orders])
+    read = targets_read(blocks, [order.target.core for order in orders])
+    jobs = []
+    attempt = uuid.uuid4().hex
+    targets = tuple([_staged(order.target, read) for order in orders])
+    for order, each, target in zip(orders, plan, targets, strict=True):
+        jobs.append(Job(order.source.name, each, Writer(target, attempt)))
+    graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
+    done = [_begun(order, each) for order, each in zip(orders, plan, strict=True)]
+    if any(each.receipt for each in done):
+        pairs = zip(jobs, done, strict=True)
+        graph = write_graph([_without(job, each) for job, each in pairs], split_every)
+    name = f"zarrstore-{dask.base.tokenize(graph.writes, graph.receipts)}"
+    tasks = {**blocks, **graph.tasks, name: (_listing, graph.receipts)}
+    return StoreTask(
+        HighLevelGraph.from_collections(name, tasks, []),
+        name,
+        graph.writes,
+        targets,
+        plan,
+        tuple([each.receipt or {} for each in done]),
+        attempt,
+    )
+
+
+def _staged(target: Target, read: Collection[str]) -> Target:
+    """Let data wait where it would be put over what is read meanwhile."""
+    is_read = target.core.url in read
+    staged = target.kind == "replace" or (target.kind == "update" and is_read)
+    return replace(target, staged=staged or target.staged)
+
+
+def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
+    """Return the graph that computes the blocks of dask arrays."""
+    merged = HighLevelGraph.merge(*[source.__dask_graph__() for source in sources])
+    keys = [source.__dask_keys__() for source in sources]
+    return dict(sources[0].__dask_optimize__(merged, keys))
+
+
+def _begun(order: _Order, plan: ArrayPlan) -> Done:
+    target = order.target
+    keys = target.core.store._home.drive(begin, target, order.mode, order.resume)
+    return find_done(plan, target, keys)
+
+
+def _without(job: Job, done: Done) -> Job:
+    writer = replace(job.writer, complete=done.keys)
+    return replace(job, writer=writer, complete=done.tasks)
+
+
+def _listing(receipts: list[Any]) -> list[Any]:
+    return receipts
