@@ -416,6 +416,52 @@ def test_a_database_that_is_deleted(path: Path) -> None:
     sync.close()
 
 
+@pytest.mark.parametrize("wal", [True, False])
+def test_a_database_that_is_deleted_while_it_is_open(path: Path, wal: bool) -> None:
+    """What is written afterwards is in the file that has the name."""
+    sync = SQLiteStore(path, wal=wal).sync
+    sync["a"] = b"1"
+    assert sync["a"] == b"1"
+    for file in path.parent.glob("data.db*"):
+        file.unlink()
+    sync["b"] = b"2"
+    with SQLiteStore(path).sync as other:
+        assert dict(other) == {"b": b"2"}
+    assert sync.get("a") is None
+    sync.close()
+
+
+def test_a_database_that_is_replaced_while_it_is_read(path: Path) -> None:
+    for name, value in ((path.name, b"old"), ("new.db", b"new")):
+        with SQLiteStore(path.parent / name).sync as writer:
+            writer["a"] = value
+    sync = SQLiteStore(path, read_only=True).sync
+    assert sync["a"] == b"old"
+    (path.parent / "new.db").rename(path)
+    time.sleep(0.02)
+    assert sync["a"] == b"new"
+    sync.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("timeout", "soon", TypeError),
+        ("timeout", None, TypeError),
+        ("timeout", float("nan"), ValueError),
+        ("timeout", -1, ValueError),
+        ("durable", "no", TypeError),
+        ("wal", None, TypeError),
+        ("nothing", 1, TypeError),
+    ],
+)
+def test_an_option_that_is_wrong_is_named(
+    path: Path, option: str, value: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=option):
+        zarrstore.open_store(f"sqlite://{path}", storage_options={option: value})
+
+
 def test_forks(path: Path) -> None:
     """No connection goes through a fork: the child and its parent write on."""
     store = SQLiteStore(path)

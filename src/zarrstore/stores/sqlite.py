@@ -16,6 +16,7 @@ from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import StoreURLError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
+from zarrstore.stores._arguments import checked_flag, checked_seconds
 from zarrstore.stores._batches import batches, portions
 from zarrstore.stores._paths import checked_path, path_of_url
 from zarrstore.stores._sqlite import Connections, Failures, raise_sqlite_error
@@ -103,14 +104,11 @@ class SQLiteStore(BlockingStore):
         if os.fspath(path) == ":memory:":
             raise ValueError("':memory:' is no file; use MemoryStore for data of one process")
         self._path = checked_path(path)
-        self._options = {"durable": durable, "wal": wal, "timeout": float(timeout)}
+        durable, wal = checked_flag("durable", durable), checked_flag("wal", wal)
+        timeout = checked_seconds("timeout", timeout)
+        self._options = {"durable": durable, "wal": wal, "timeout": timeout}
         self._connections = Connections(
-            self._path,
-            self.url,
-            read_only=read_only,
-            durable=durable,
-            wal=wal,
-            timeout=float(timeout),
+            self._path, self.url, read_only=read_only, durable=durable, wal=wal, timeout=timeout
         )
         weakref.finalize(self, self._connections.close)
 
