@@ -83,7 +83,7 @@ def raise_lmdb_error(error: Exception, action: str, store: str, key: str) -> NoR
     ) from error
 
 
-class Elsewhere(lmdb.Error):  # type: ignore[misc]
+class Elsewhere(lmdb.Error):
     """The file was deleted or replaced."""
 
     def __init__(self) -> None:
