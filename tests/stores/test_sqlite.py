@@ -84,6 +84,16 @@ def test_what_zarr_2_wrote_opens(path: Path) -> None:
         assert sync.get("null", RangeByteRequest(0, 3)) == b""
 
 
+def test_text_that_others_wrote_has_the_size_of_its_bytes(path: Path) -> None:
+    with SQLiteStore(path).sync as sync:
+        sync["a"] = b""
+    rows(path, "UPDATE zarr SET v = 'ünï' WHERE k = 'a'")
+    text = "ünï".encode()
+    with SQLiteStore(path).sync as sync:
+        assert (sync["a"], sync.getsize("a"), sync.getsize_prefix("")) == (text, 5, 5)
+        assert sync.get("a", RangeByteRequest(0, 9)) == text
+
+
 def test_versions_notice_other_writers_of_the_table(path: Path) -> None:
     sync = SQLiteStore(path).sync
     for first in ("set", "set_many"):

@@ -33,14 +33,16 @@ _CREATE = f"INSERT OR IGNORE INTO zarr(rowid, k, v) VALUES ({_FRESH}, ?, ?)"  # 
 _SWAP = f"UPDATE zarr SET rowid = {_FRESH}, v = ? WHERE k = ? AND rowid = ?"  # noqa: S608
 _SET_AT = "REPLACE INTO zarr(rowid, k, v) VALUES (?, ?, ?)"
 _GET = "SELECT v FROM zarr WHERE k = ?"
-_STAT = "SELECT rowid, length(v) FROM zarr WHERE k = ?"
+# of text, which others may write, length() counts characters
+_LENGTH = "CASE typeof(v) WHEN 'blob' THEN length(v) ELSE length(CAST(v AS BLOB)) END"
+_STAT = f"SELECT rowid, {_LENGTH} FROM zarr WHERE k = ?"  # noqa: S608
 _EXISTS = "SELECT 1 FROM zarr WHERE k = ?"
 _DELETE = "DELETE FROM zarr WHERE k = ?"
 _MANY = "SELECT j.key, v FROM json_each(?) AS j CROSS JOIN zarr ON k = j.value"
 _RANGE = "FROM zarr WHERE k >= ? AND k < ?"
 _PAGE = f"SELECT k {_RANGE} ORDER BY k LIMIT ?"
 _DELETE_RANGE = f"DELETE {_RANGE}"
-_SIZE = f"SELECT ifnull(sum(length(v)), 0) {_RANGE}"
+_SIZE = f"SELECT ifnull(sum({_LENGTH}), 0) {_RANGE}"
 
 _APART = 1024
 """Between the numbers of rows written together: zarr 2 numbers the last row again, once deleted."""
