@@ -587,15 +587,47 @@ def test_a_listing_that_is_broken_off_is_not_kept():
     ("arguments", "error"),
     [
         ({"max_bytes": -1}, ValueError),
-        ({"max_bytes": 1.5}, ValueError),
+        ({"max_bytes": 1.5}, TypeError),
+        ({"max_bytes": "1"}, TypeError),
+        ({"max_age": "60"}, TypeError),
         ({"max_age": -1}, ValueError),
         ({"max_age": float("nan")}, ValueError),
         ({"cache": {}}, TypeError),
+        ({"cache": MemoryStore(read_only=True)}, ValueError),
+        ({"cache": MemoryStore(name="cached below")}, ValueError),
     ],
 )
 def test_wrong_arguments(arguments, error):
-    with pytest.raises(error):
-        CacheStore(MemoryStore(), **arguments)
+    with pytest.raises(error, match=next(iter(arguments))):
+        CacheStore(MemoryStore(name="cached below"), **arguments)
+
+
+@pytest.mark.parametrize("failing", ["_get", "_set", "_delete"])
+def test_a_cache_of_others_that_raises_anything_costs_no_read(failing):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    cache = MemoryStore()
+    setattr(cache, failing, fail)
+    cached = CacheStore(MemoryStore({"a": b"1"}), cache=cache)
+    assert cached.sync["a"] == cached.sync["a"] == b"1"
+    cached.sync["a"] = b"2"
+    assert cached.sync["a"] == b"2"
+    assert cached.statistics.failures > 0
+    cached.sync.close()
+
+
+def test_a_kept_value_that_was_cut_is_read_again(tmp_path):
+    cache = LocalStore(tmp_path)
+    cached = CacheStore(MemoryStore({"a": b"0123456789"}), cache=cache).sync
+    for cut in (b"", b"0123"):
+        assert cached["a"] == b"0123456789"
+        (name,) = cache.sync
+        cache.sync[name] = cut
+        assert cached.get("a", RangeByteRequest(2, 6)) == b"2345"
+        assert cached["a"] == b"0123456789"
+        cached.store.invalidate()
+        cached["a"] = b"0123456789"
 
 
 def test_many_threads_that_read_and_write():

@@ -101,6 +101,9 @@ def test_flags(path: Path, flavour: str) -> None:
             DBMStore(path, wrong)
     with pytest.raises(ValueError, match="read_only"):
         DBMStore(path, "n", read_only=True)
+    for option, value in {"flag": 5, "mode": "rw", "open": 5, "write_lock": "no"}.items():
+        with pytest.raises(TypeError, match=f"^{option} is "):
+            zarrstore.open_store(f"dbm://{path}", storage_options={option: value})
     with pytest.raises(ValueError, match="open is one of"):
         DBMStore(path, open="oracle")
 

@@ -3,9 +3,12 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import shutil
+import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +264,8 @@ def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert caught.value.store == sync.url
         assert sync["a"] == b"old"
         sync.delete("none")
+        with pytest.raises(BackendError, match="disk is full"):
+            sync.delete("a")
     sync["a"] = b"new"
     assert dict(sync) == {"a": b"new"}
     sync.close()
@@ -379,6 +384,100 @@ def test_forks(path: Path) -> None:
     sync["parent"] = b"p"
     assert sorted(sync) == ["a", "child", "parent"]
     sync.close()
+
+
+def test_forks_while_a_thread_makes_stores(path: Path) -> None:
+    """The child meets environments that were made while the fork was prepared."""
+    path.mkdir()
+    ended = threading.Event()
+    raised: list[Any] = []
+
+    def make() -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            with LMDBStore(path / str(number % 20), map_size=2**20).sync as sync:
+                sync["a"] = b"1"
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    try:
+        for _ in range(25):
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(10)
+                for number in range(20):
+                    with suppress(NotShareableError, BackendError):
+                        LMDBStore(path / str(number), map_size=2**20).sync.get("a")
+                os._exit(0)
+            raised.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    finally:
+        ended.set()
+        thread.join()
+    assert set(raised) == {0}
+
+
+def test_a_database_that_is_deleted_while_it_is_open(path: Path) -> None:
+    """What is written afterwards is in the file that has the name."""
+    sync = LMDBStore(path).sync
+    sync["a"] = b"1"
+    shutil.rmtree(path)
+    time.sleep(0.02)
+    sync["b"] = b"2"
+    assert (path / "data.mdb").exists()
+    assert dict(sync) == {"b": b"2"}
+    shutil.rmtree(path)
+    with LMDBStore(path).sync as other:
+        assert other.get("b") is None
+    time.sleep(0.02)
+    sync.delete("b")
+    sync["c"] = b"3"
+    sync.close()
+    with LMDBStore(path).sync as other:
+        assert dict(other) == {"c": b"3"}
+
+
+def test_killed_readers_leave_their_places(path: Path) -> None:
+    with closing(lmdb.open(str(path), max_readers=4)) as other, other.begin(write=True) as writer:
+        writer.put(b"a", b"1")
+    code = """
+    import lmdb, sys, time
+    reader = lmdb.open(sys.argv[1], max_readers=4).begin()
+    print(reader.get(b"a"), flush=True)
+    time.sleep(100)
+    """
+    readers = [start(code, path)]
+    for _ in range(2):
+        assert readers[-1].stdout is not None
+        assert readers[-1].stdout.readline() == "b'1'\n"
+        readers.append(start(code, path))
+    assert readers[-1].stdout.readline() == "b'1'\n"  # type: ignore[union-attr]
+    sync = LMDBStore(path).sync
+    assert sync["a"] == b"1"
+    for reader in readers:
+        reader.kill()
+        reader.communicate()
+    found: list[Any] = []
+    sync.get_each(["a"], lambda _, value: found.append((bytes(value), sync["a"])))  # two at once
+    assert found == [(b"1", b"1")]
+    sync.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("map_size", "big", TypeError),
+        ("map_size", 1e9, TypeError),
+        ("map_size", 0, ValueError),
+        ("durable", "no", TypeError),
+        ("subdir", "yes", TypeError),
+    ],
+)
+def test_an_option_that_is_wrong_is_named(
+    path: Path, option: str, value: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=option):
+        zarrstore.open_store(f"lmdb://{path}", storage_options={option: value})
 
 
 def test_values_are_read_where_they_are(path: Path) -> None:

@@ -253,6 +253,8 @@ def test_urls(monkeypatch):
 
     assert MongoDBStore(host="h").url == "mongodb://h:27017/mongodb_zarr/zarr_collection"
     assert MongoDBStore(host=["a:1", "b:2"]).url.startswith("mongodb://a:1,b:2/mongodb_zarr")
+    with pytest.raises(TypeError, match="host is a str"):
+        MongoDBStore(host=5)
     for url in (
         "mongodb://h/db/data",
         "mongodb://me:secret%21@h:1,i:2/db/a%20b?replicaSet=r&socketTimeoutMS=9",

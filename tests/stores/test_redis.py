@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import redis
 from daemons import Proxy, Valkey
 from seaweed import free_port
 from zarrstore_testing import StoreTests
@@ -377,6 +378,34 @@ def test_a_conditional_write_is_not_made_twice(valkey, make):
             store.set("a", b"2", expect=version)
         assert store["a"] == b"2"
         assert not store.set_if_not_exists("a", b"3")
+
+
+def test_an_answer_that_was_not_waited_for_is_nobody_elses(make, valkey, monkeypatch):
+    """Ctrl-C after a command was sent, and before its answer is there."""
+    sync = make().sync
+    sync["a"], sync["b"] = b"a", b"b"
+    send = redis.Connection.send_command
+
+    def interrupted(self: Any, *args: Any, **kwargs: Any) -> None:
+        send(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    with valkey.client() as admin:
+        admin.execute_command("CLIENT", "PAUSE", 300, "ALL")
+        with monkeypatch.context() as patch:
+            patch.setattr(redis.Connection, "send_command", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                sync.get("a")
+        assert sync["b"] == b"b"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("port", "abc"), ("port", None), ("host", None), ("db", "x"), ("socket_timeout", "5")],
+)
+def test_an_option_of_a_wrong_type_is_named(option, value):
+    with pytest.raises(TypeError, match=f"^{option} is a "):
+        RedisStore(**{option: value})
 
 
 def test_scripts_that_the_server_forgot(make, valkey):

@@ -84,6 +84,16 @@ def test_what_zarr_2_wrote_opens(path: Path) -> None:
         assert sync.get("null", RangeByteRequest(0, 3)) == b""
 
 
+def test_text_that_others_wrote_has_the_size_of_its_bytes(path: Path) -> None:
+    with SQLiteStore(path).sync as sync:
+        sync["a"] = b""
+    rows(path, "UPDATE zarr SET v = 'ünï' WHERE k = 'a'")
+    text = "ünï".encode()
+    with SQLiteStore(path).sync as sync:
+        assert (sync["a"], sync.getsize("a"), sync.getsize_prefix("")) == (text, 5, 5)
+        assert sync.get("a", RangeByteRequest(0, 9)) == text
+
+
 def test_versions_notice_other_writers_of_the_table(path: Path) -> None:
     sync = SQLiteStore(path).sync
     for first in ("set", "set_many"):
@@ -414,6 +424,52 @@ def test_a_database_that_is_deleted(path: Path) -> None:
     sync["b"] = b"2"
     assert dict(sync) == {"b": b"2"}
     sync.close()
+
+
+@pytest.mark.parametrize("wal", [True, False])
+def test_a_database_that_is_deleted_while_it_is_open(path: Path, wal: bool) -> None:
+    """What is written afterwards is in the file that has the name."""
+    sync = SQLiteStore(path, wal=wal).sync
+    sync["a"] = b"1"
+    assert sync["a"] == b"1"
+    for file in path.parent.glob("data.db*"):
+        file.unlink()
+    sync["b"] = b"2"
+    with SQLiteStore(path).sync as other:
+        assert dict(other) == {"b": b"2"}
+    assert sync.get("a") is None
+    sync.close()
+
+
+def test_a_database_that_is_replaced_while_it_is_read(path: Path) -> None:
+    for name, value in ((path.name, b"old"), ("new.db", b"new")):
+        with SQLiteStore(path.parent / name).sync as writer:
+            writer["a"] = value
+    sync = SQLiteStore(path, read_only=True).sync
+    assert sync["a"] == b"old"
+    (path.parent / "new.db").rename(path)
+    time.sleep(0.02)
+    assert sync["a"] == b"new"
+    sync.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("timeout", "soon", TypeError),
+        ("timeout", None, TypeError),
+        ("timeout", float("nan"), ValueError),
+        ("timeout", -1, ValueError),
+        ("durable", "no", TypeError),
+        ("wal", None, TypeError),
+        ("nothing", 1, TypeError),
+    ],
+)
+def test_an_option_that_is_wrong_is_named(
+    path: Path, option: str, value: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=option):
+        zarrstore.open_store(f"sqlite://{path}", storage_options={option: value})
 
 
 def test_forks(path: Path) -> None:

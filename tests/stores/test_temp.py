@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import zarrstore
-from zarrstore.errors import StoreClosedError
+from zarrstore.errors import BackendError, StoreClosedError
 from zarrstore.stores.local import LocalStore, TempStore
 
 
@@ -66,6 +66,12 @@ def test_a_relative_directory_is_resolved_at_once(tmp_path, monkeypatch):
     assert list(tmp_path.glob("zarr*/a"))
     store.sync.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_is_not_there(tmp_path):
+    with pytest.raises(BackendError, match="No such file") as caught:
+        TempStore(dir=tmp_path / "none")
+    assert caught.value.store == f"file://{tmp_path / 'none'}"
 
 
 CODE = """

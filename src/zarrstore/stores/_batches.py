@@ -64,14 +64,14 @@ def lists_of(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def portions(
-    items: Iterable[tuple[str, Any]], nbytes: int = _BYTES_AT_ONCE
-) -> Iterator[list[tuple[str, Any]]]:
+    items: Iterable[tuple[T, Any]], nbytes: int = _BYTES_AT_ONCE
+) -> Iterator[list[tuple[T, Any]]]:
     """Yield some items at a time, of a size; if taking them fails, those before come first.
 
     >>> list(portions([("a", b"1"), ("b", b"2"), ("c", b"3")], 80))
     [[('a', b'1'), ('b', b'2')], [('c', b'3')]]
     """
-    some: list[tuple[str, Any]] = []
+    some: list[tuple[T, Any]] = []
     left = nbytes
     try:
         for item in items:

@@ -10,14 +10,13 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from zarrstore.abc import Store
-from zarrstore.byte_range import ByteRequest
-from zarrstore.errors import ZarrStoreError
+from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.operations import Version
 from zarrstore.stores._turns import Turns
 
@@ -309,8 +308,16 @@ class Cached:
             return dropped
 
 
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """A value in another store."""
+
+    name: str
+    size: int
+
+
 class CacheState:
-    """What one process holds: values in memory, or the names that they have in another store."""
+    """What one process holds: values in memory, or where they are in another store."""
 
     def __init__(self, max_bytes: int | None, max_age: float | None, cache: Store | None) -> None:
         self.cached = Cached(max_bytes, max_age, collects=cache is not None)
@@ -319,18 +326,26 @@ class CacheState:
         self._numbers = itertools.count()
         self._at_exit: Any = None
 
-    async def load(self, key: str, what: What, name: str, byte_range: ByteRequest | None) -> Any:
-        """Return a value from the other store, or `MISS` if it is there no more."""
-        assert self._cache is not None
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count what fails in the other store, whatever it is: it costs requests, and no read."""
         try:
-            value = await self._cache.get(name, byte_range)
-        except ZarrStoreError:
+            yield
+        except Exception:  # noqa: BLE001 - a store of others may raise anything
             self.cached.count(failures=1)
-            value = None
-        if value is None:
-            self.cached.drop(key, what)
-            return MISS
-        return value
+
+    async def load(
+        self, key: str, what: What, there: _Elsewhere, byte_range: ByteRequest | None
+    ) -> Any:
+        """Return a value from the other store, or `MISS` if it is there no more, or cut."""
+        assert self._cache is not None
+        start, stop = (0, there.size) if byte_range is None else resolve(byte_range, there.size)
+        with self._counted():
+            value = await self._cache.get(there.name, byte_range)
+            if value is not None and len(value) == stop - start:
+                return value
+        self.cached.drop(key, what)
+        return MISS
 
     async def keep(self, reading: Reading, what: What, value: bytes) -> None:
         """Keep a value that fits."""
@@ -342,14 +357,11 @@ class CacheState:
         if self._at_exit is None:
             self._at_exit = functools.partial(_empty, self._cache, self._folder, os.getpid())
             atexit.register(self._at_exit)
-        name = f"{self._folder}/{next(self._numbers)}"
-        try:
-            await self._cache.set(name, value)
-        except ZarrStoreError:
-            self.cached.count(failures=1)
-            return
-        if not self.cached.keep(reading, what, name, len(value)):
-            await self._delete([name])
+        there = _Elsewhere(f"{self._folder}/{next(self._numbers)}", len(value))
+        with self._counted():
+            await self._cache.set(there.name, value)
+            if not self.cached.keep(reading, what, there, there.size):
+                await self._delete([there])
         await self.clean()
 
     async def clean(self) -> None:
@@ -357,20 +369,18 @@ class CacheState:
         if self._cache is not None:
             await self._delete(self.cached.take_dropped())
 
-    async def _delete(self, names: Iterable[str]) -> None:
+    async def _delete(self, values: Iterable[_Elsewhere]) -> None:
         assert self._cache is not None
-        for name in names:
-            try:
-                await self._cache.delete(name)
-            except ZarrStoreError:
-                self.cached.count(failures=1)
+        for each in values:
+            with self._counted():
+                await self._cache.delete(each.name)
 
     async def empty(self) -> None:
         """Delete all that was kept in the other store."""
         assert self._cache is not None
         if self._at_exit is not None:
             atexit.unregister(self._at_exit)
-            with suppress(ZarrStoreError):
+            with suppress(Exception):
                 await self._cache.delete_dir(self._folder)
 
 

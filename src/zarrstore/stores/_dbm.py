@@ -206,7 +206,11 @@ class Handle:
 
     def _after_fork_in_child(self) -> None:
         self.ready = None
-        if self._database is not None:
+        if self._database is None:
+            if self._locked is not None:  # to open it just now: that lock is the parent's
+                os.close(self._locked)
+                self._locked = None
+        else:
             import ctypes
 
             # never closed here: that would write the parent's index, and end its lock
@@ -236,13 +240,18 @@ def _function(path: str, flag: str, opener: Any) -> Callable[..., Any]:
     raise AssertionError("dbm.dumb is always there")
 
 
+def _handles() -> list[Handle]:
+    # other threads make more meanwhile, which values() would not stand
+    return [each for each in (ref() for ref in Handle._all.valuerefs()) if each is not None]
+
+
 def _before_fork() -> None:
-    for handle in list(Handle._all.values()):
+    for handle in _handles():
         handle._before_fork()
 
 
 def _after_fork_in_child() -> None:
-    for handle in list(Handle._all.values()):
+    for handle in _handles():
         handle._after_fork_in_child()
 
 

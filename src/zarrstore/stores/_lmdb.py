@@ -28,7 +28,7 @@ except ImportError as error:
         name="lmdb",
     ) from error
 
-__all__ = ["MAX_KEY_BYTES", "Environment", "lmdb", "raise_lmdb_error"]
+__all__ = ["MAX_KEY_BYTES", "MENDABLE", "Environment", "lmdb", "raise_lmdb_error"]
 
 MAX_KEY_BYTES = 511
 _READERS = 1024
@@ -38,9 +38,11 @@ _PATIENCE = 5.0
 """Seconds for which operations of other threads are waited for."""
 _LONGEST_OPERATION = 1.0
 """Seconds for which a fork waits for operations of other threads."""
-_LOOK = 0.05
-"""Seconds between two looks at the free space."""
+_LOOK = 0.01
+"""Seconds between two looks at the file and the free space."""
 _MARGIN = 2**24
+_PAUSE = 0.05
+"""Seconds for which a reader waits for the end of others, where there are too many."""
 
 _ADVICE: dict[type[Exception], tuple[int, str]] = {
     lmdb.MapFullError: (errno.ENOSPC, "the map is full and cannot grow; give a larger map_size"),
@@ -81,6 +83,16 @@ def raise_lmdb_error(error: Exception, action: str, store: str, key: str) -> NoR
     ) from error
 
 
+class Elsewhere(lmdb.Error):
+    """The file was deleted or replaced."""
+
+    def __init__(self) -> None:
+        super().__init__("the file was deleted or replaced while an operation was under way")
+
+
+MENDABLE = (lmdb.MapFullError, lmdb.MapResizedError, lmdb.ReadersFullError, Elsewhere)
+
+
 class Environment:
     """One environment of this process: made by `of`, opened at first use.
 
@@ -112,6 +124,7 @@ class Environment:
         self._lock = ForkSafeLock()
         self._look_at = 0.0
         self._room = 0
+        self._file_id: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, path: str, subdir: bool, map_size: int) -> Environment:
@@ -121,8 +134,15 @@ class Environment:
             found = cls._all.get(real)
             if found is None:
                 found = cls._all[real] = cls(path, subdir, map_size)
+            elif found.env is not None and found._is_elsewhere():
+                found.mend(Elsewhere())
             found._users += 1
             return found
+
+    @classmethod
+    def all(cls) -> list[Environment]:
+        # other threads make more meanwhile, which values() would not stand
+        return [each for each in (ref() for ref in cls._all.valuerefs()) if each is not None]
 
     def release(self) -> None:
         """Close it, if it was the last store that used it."""
@@ -201,6 +221,7 @@ class Environment:
             max_spare_txns=os.cpu_count() or 1,
         )
         self.is_writable = may_write
+        self._file_id = self._there()
         if may_write:
             self.env.reader_check()  # of processes that were killed
 
@@ -222,22 +243,47 @@ class Environment:
         if env is not None:
             env.close()
 
-    def resize(self, error: Exception) -> bool:
-        """Double the map that is full, or take over the size that another process gave it.
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._file)
+        except OSError:  # which opening it tells
+            return None
+        return found.st_dev, found.st_ino
 
-        Outside of an operation. Tells whether that could be done.
+    def _is_elsewhere(self) -> bool:
+        """Tell whether the file was deleted or replaced: what is written to it would be lost."""
+        return self._there() != self._file_id
+
+    def mend(self, error: Exception) -> bool:
+        """Do away with what made a transaction fail; tell whether that could be done.
+
+        Outside of an operation.
         """
+        if isinstance(error, lmdb.ReadersFullError):
+            with self.used():
+                freed = 0 if self.env is None else self.env.reader_check()
+            if not freed:  # by processes that were killed: so some may end
+                time.sleep(_PAUSE)
+            return True
         with self._alone() as alone:
             if alone and self.env is not None:
-                is_full = isinstance(error, lmdb.MapFullError)
-                self.env.set_mapsize(2 * self.env.info()["map_size"] if is_full else 0)
-                self._room = 0
+                if isinstance(error, Elsewhere):
+                    self._shut()
+                else:  # full, or another process gave it another size
+                    is_full = isinstance(error, lmdb.MapFullError)
+                    self.env.set_mapsize(2 * self.env.info()["map_size"] if is_full else 0)
+                    self._room = 0
             return alone
 
-    def check_space(self, nbytes: int, key: str) -> None:
-        """Raise if a value may not fit on the disk: the kernel would end the process instead."""
+    def check_place(self, nbytes: int, key: str) -> None:
+        """Raise if a change may not fit on the disk: the kernel would end the process instead.
+
+        `Elsewhere` if the file is at its path no more.
+        """
         now = time.monotonic()
         if now > self._look_at or self._room < nbytes:
+            if self._is_elsewhere():
+                raise Elsewhere
             there = os.statvfs(os.path.dirname(self._file))
             self._look_at, self._room = now + _LOOK, there.f_bavail * there.f_frsize - _MARGIN
             if self._room < nbytes + _MARGIN:
@@ -273,7 +319,7 @@ class Environment:
     def _after_fork_in_child(self) -> None:
         self.wanted = False
         self.active = []
-        if self.env is not None:
+        if self.env is not None:  # in use, or opened just now
             self._of_parents.append(self.env)  # to close it would end what the parent reads
             self.env, self.is_writable, self._is_stranded = None, False, True
 
@@ -284,7 +330,7 @@ _forked: list[Environment] = []
 def _before_fork() -> None:
     """Close what is open: LMDB does not go through a fork. Who needs it opens it again."""
     until = time.monotonic() + _LONGEST_OPERATION
-    _forked.extend(Environment._all.values())
+    _forked.extend(Environment.all())
     for environment in _forked:
         environment._before_fork(until)
 
@@ -295,8 +341,9 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    while _forked:
-        _forked.pop()._after_fork_in_child()
+    _forked.clear()
+    for environment in Environment.all():  # there may be some that were made meanwhile
+        environment._after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):

@@ -27,6 +27,8 @@ _PAGE_SIZE = 8192
 _CACHE = 16_000
 """KiB of pages that a connection keeps, at most."""
 _MOST_IDLE = 8
+_LOOK = 0.01
+"""Seconds for which reading trusts that the file is the one that was opened."""
 _LONGEST_OPERATION = 1.0
 """Seconds for which a fork waits for operations of other threads."""
 
@@ -124,6 +126,10 @@ class Connections:
         self._timeout = timeout
         self._idle: list[sqlite3.Connection] = []
         self._open: set[sqlite3.Connection] = set()
+        self._of_others: set[sqlite3.Connection] = set()
+        """Those of a file that is at this path no more."""
+        self._file: tuple[int, int] | None = None
+        self._look_at = 0.0
         self._is_ready = False
         self._closed = False
         with _forks.gate:
@@ -137,6 +143,10 @@ class Connections:
 
         ``None`` if there is no database, or no table in it, and nothing is to be written.
         """
+        now = time.monotonic()
+        if self._open and (writing or now >= self._look_at):
+            self._look_at = now + _LOOK
+            self._look()
         try:
             if writing and not self._is_ready:
                 return self._made_ready()
@@ -154,7 +164,7 @@ class Connections:
             except sqlite3.Error:  # it cannot be used again
                 self._end(connection)
                 return
-        if self._closed or len(self._idle) >= _MOST_IDLE:
+        if self._closed or connection in self._of_others or len(self._idle) >= _MOST_IDLE:
             self._end(connection)
         else:
             self._idle.append(connection)
@@ -172,7 +182,25 @@ class Connections:
 
     def _end(self, connection: sqlite3.Connection) -> None:
         self._open.discard(connection)
+        self._of_others.discard(connection)
         connection.close()
+
+    def _look(self) -> None:
+        """Leave a file that was deleted or replaced: what is written to it would be lost."""
+        with _forks.gate:
+            there = self._there()
+            if there == self._file:
+                return
+            self._file, self._is_ready = there, False
+            self._of_others |= self._open
+            self._empty()
+
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:  # which opening it tells
+            return None
+        return found.st_dev, found.st_ino
 
     def _made_ready(self) -> sqlite3.Connection:
         """Return a connection to a database that is there, and has the table."""
@@ -232,6 +260,7 @@ class Connections:
                     "it; fork when no operation is under way, or start processes by spawn",
                     store=self._url,
                 )
+            there = None if self._open else self._there()
             connection = sqlite3.connect(
                 f"file:{quote(os.fsencode(self._path))}?{options}",
                 uri=True,
@@ -239,6 +268,8 @@ class Connections:
                 isolation_level=None,
                 check_same_thread=False,
             )
+            if not self._open:
+                self._file = there or self._there()
             self._open.add(connection)
         return connection
 
@@ -274,7 +305,7 @@ class Connections:
         if self._open:
             _forks.stranded.add(self._path)
             _forks.of_parents.extend(self._open)  # closing them would undo what the parent writes
-            self._idle, self._open = [], set()
+            self._idle, self._open, self._of_others = [], set(), set()
 
 
 class _Forks:

@@ -16,6 +16,7 @@ from zarrstore.abc import BlockingStore, Capability, Version
 from zarrstore.errors import StoreURLError, ZarrStoreError
 from zarrstore.operations import Absent, operation
 from zarrstore.readable import Receive
+from zarrstore.stores._arguments import checked_flag, checked_number
 from zarrstore.stores._dbm import FLAVOURS, Handle, raise_dbm_error
 from zarrstore.stores._paths import checked_path, path_of_url
 from zarrstore.sync import SyncStore
@@ -98,8 +99,12 @@ class DBMStore(BlockingStore):
         *,
         read_only: bool = False,
     ) -> None:
+        if not isinstance(flag, str):
+            raise TypeError(f"flag is a str, not {flag!r}")
         if flag[:1] not in ("r", "w", "c", "n"):
             raise ValueError(f"flag is 'r', 'w', 'c' or 'n', not {flag!r}")
+        if not (open is None or callable(open) or isinstance(open, str)):
+            raise TypeError(f"open is a function or the name of a flavour, not {open!r}")
         if read_only and flag[0] == "n":
             raise ValueError(f"flag={flag!r} writes, and read_only=True forbids it; leave one out")
         if isinstance(open, str):
@@ -114,12 +119,12 @@ class DBMStore(BlockingStore):
         self._capabilities = self._capabilities_of_hooks() & ~Capability.COMPARE_AND_SWAP
         self._path = checked_path(path)
         self._flag = flag
-        self._mode = mode
+        self._mode = checked_number("mode", mode)
         self._opener = open
-        self._write_lock = write_lock
+        self._write_lock = checked_flag("write_lock", write_lock)
         self._handle = Handle.of(self._path, self.url)
         self._turn: AbstractContextManager[None] = (
-            self._handle.lock if write_lock else nullcontext()
+            self._handle.lock if self._write_lock else nullcontext()
         )
         self._release = weakref.finalize(self, self._handle.release)
 

@@ -6,6 +6,7 @@ import errno
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, TypeVar
@@ -15,9 +16,10 @@ from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import BackendError, StoreURLError, ZarrStoreError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
+from zarrstore.stores._arguments import checked_flag, checked_number
 from zarrstore.stores._batches import portions, version_of_content
 from zarrstore.stores._files import raise_backend_error
-from zarrstore.stores._lmdb import MAX_KEY_BYTES, Environment, lmdb, raise_lmdb_error
+from zarrstore.stores._lmdb import MAX_KEY_BYTES, MENDABLE, Environment, lmdb, raise_lmdb_error
 from zarrstore.stores._paths import checked_path, path_of_url
 
 __all__ = ["LMDBStore"]
@@ -86,10 +88,11 @@ class LMDBStore(BlockingStore):
     ) -> None:
         super().__init__(read_only=read_only)
         self._path = checked_path(path)
-        self._subdir = subdir if subdir is not None else not os.path.isfile(self._path)
-        self._map_size = map_size
-        self._durable = durable
-        self._environment = Environment.of(self._path, self._subdir, map_size)
+        is_folder = not os.path.isfile(self._path) if subdir is None else subdir
+        self._subdir = checked_flag("subdir", is_folder)
+        self._map_size = checked_number("map_size", map_size, least=1)
+        self._durable = checked_flag("durable", durable)
+        self._environment = Environment.of(self._path, self._subdir, self._map_size)
         self._release = weakref.finalize(self, self._environment.release)
 
     @classmethod
@@ -157,8 +160,11 @@ class LMDBStore(BlockingStore):
         writing: bool = False,
     ) -> T:
         """Return what a function returns that reads, or writes, in one transaction."""
+        failed: Any = None
         for _ in range(_ATTEMPTS):
             try:
+                if failed is not None and not self._environment.mend(failed):
+                    break
                 with self._environment.used():
                     env = self._opened(action, key, writing)
                     if env is None:
@@ -168,16 +174,11 @@ class LMDBStore(BlockingStore):
                     if writing and self._durable:
                         env.sync(True)
                     return result
-            except (lmdb.MapFullError, lmdb.MapResizedError) as error:
-                full = error
+            except MENDABLE as error:
+                failed = error
             except lmdb.Error as error:
                 raise_lmdb_error(error, action, self.url, key)
-            try:
-                if not self._environment.resize(full):
-                    break
-            except lmdb.Error as error:
-                raise_lmdb_error(error, action, self.url, key)
-        raise_lmdb_error(full, action, self.url, key)
+        raise_lmdb_error(failed, action, self.url, key)
         raise AssertionError
 
     def _opened(self, action: str, key: str, writing: bool) -> Any:
@@ -262,10 +263,8 @@ class LMDBStore(BlockingStore):
                 value = transaction.get(name) if len(name) <= MAX_KEY_BYTES else None
                 receive(index, value)
                 if value is not None:
-                    try:
+                    with suppress(BufferError):
                         value.release()  # who kept it shall not read what is there later
-                    except BufferError:
-                        continue
             return True
 
         if names and not self._run(read, "read", keys[0], False):
@@ -311,7 +310,7 @@ class LMDBStore(BlockingStore):
 
     def _write(self, work: Callable[[Transaction], T], key: str, missing: T, nbytes: int = 0) -> T:
         def write(transaction: Transaction) -> T:
-            self._environment.check_space(nbytes, key)
+            self._environment.check_place(nbytes, key)
             return work(transaction)
 
         return self._run(write, "write", key, missing, writing=True)
@@ -328,8 +327,7 @@ class LMDBStore(BlockingStore):
         try:
             # as in `_get`
             if environment.is_writable and not environment.wanted and not self._durable:
-                if value is not None:
-                    environment.check_space(len(value), key)
+                environment.check_place(0 if value is None else len(value), key)
                 transaction = environment.env.begin(None, None, True)
                 done = transaction.delete(name) if value is None else transaction.put(name, value)
                 transaction.commit()
@@ -359,15 +357,14 @@ class LMDBStore(BlockingStore):
 
     def _set_many(self, items: Sequence[tuple[str, Any]]) -> None:
         pairs = [(self._name(key), value) for key, value in items]
-        for some in portions(items, 2**26):
-            these, pairs = pairs[: len(some)], pairs[len(some) :]
+        for some in portions(pairs, 2**26):
 
-            def write(transaction: Transaction, these: Any = these) -> bool:
+            def write(transaction: Transaction, some: Any = some) -> bool:
                 with transaction.cursor() as cursor:
-                    cursor.putmulti(these)
+                    cursor.putmulti(some)
                 return True
 
-            self._write(write, some[0][0], False, sum(len(value) + 4096 for _, value in some))
+            self._write(write, some[0][0].decode(), False, sum(len(v) + 4096 for _, v in some))
 
     def _set_each(self, items: Iterable[tuple[str, Any]]) -> None:
         # copies, so that no lock is held while others make the next value, maybe in the same place
@@ -393,7 +390,12 @@ class LMDBStore(BlockingStore):
             return False
         if not self._environment.is_writable and not self._exists(key):
             return False  # nothing is made, or opened for writing, for that
-        return self._change(key, name, None)
+        try:
+            return self._change(key, name, None)
+        except BackendError:  # on a full disk nothing is refused that changes nothing
+            if self._exists(key):
+                raise
+        return False
 
     def _delete_dir(self, prefix: str) -> None:
         start = prefix.encode()

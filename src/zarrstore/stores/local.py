@@ -421,7 +421,11 @@ class TempStore(LocalStore):
         read_only: bool = False,
         durable: bool = False,
     ) -> None:
-        root = tempfile.mkdtemp(suffix, prefix, None if dir is None else os.path.abspath(dir))
+        place = tempfile.gettempdir() if dir is None else os.path.abspath(dir)
+        try:
+            root = tempfile.mkdtemp(suffix, prefix, place)
+        except OSError as error:
+            raise_backend_error(error, "make", f"file://{place}", prefix)
         super().__init__(root, read_only=read_only, durable=durable)
         self._remove = functools.partial(_remove, root, os.getpid())
         atexit.register(self._remove)

@@ -16,6 +16,7 @@ from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import StoreURLError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
+from zarrstore.stores._arguments import checked_flag, checked_seconds
 from zarrstore.stores._batches import batches, portions
 from zarrstore.stores._paths import checked_path, path_of_url
 from zarrstore.stores._sqlite import Connections, Failures, raise_sqlite_error
@@ -32,14 +33,16 @@ _CREATE = f"INSERT OR IGNORE INTO zarr(rowid, k, v) VALUES ({_FRESH}, ?, ?)"  # 
 _SWAP = f"UPDATE zarr SET rowid = {_FRESH}, v = ? WHERE k = ? AND rowid = ?"  # noqa: S608
 _SET_AT = "REPLACE INTO zarr(rowid, k, v) VALUES (?, ?, ?)"
 _GET = "SELECT v FROM zarr WHERE k = ?"
-_STAT = "SELECT rowid, length(v) FROM zarr WHERE k = ?"
+# of text, which others may write, length() counts characters
+_LENGTH = "CASE typeof(v) WHEN 'blob' THEN length(v) ELSE length(CAST(v AS BLOB)) END"
+_STAT = f"SELECT rowid, {_LENGTH} FROM zarr WHERE k = ?"  # noqa: S608
 _EXISTS = "SELECT 1 FROM zarr WHERE k = ?"
 _DELETE = "DELETE FROM zarr WHERE k = ?"
 _MANY = "SELECT j.key, v FROM json_each(?) AS j CROSS JOIN zarr ON k = j.value"
 _RANGE = "FROM zarr WHERE k >= ? AND k < ?"
 _PAGE = f"SELECT k {_RANGE} ORDER BY k LIMIT ?"
 _DELETE_RANGE = f"DELETE {_RANGE}"
-_SIZE = f"SELECT ifnull(sum(length(v)), 0) {_RANGE}"
+_SIZE = f"SELECT ifnull(sum({_LENGTH}), 0) {_RANGE}"
 
 _APART = 1024
 """Between the numbers of rows written together: zarr 2 numbers the last row again, once deleted."""
@@ -103,14 +106,11 @@ class SQLiteStore(BlockingStore):
         if os.fspath(path) == ":memory:":
             raise ValueError("':memory:' is no file; use MemoryStore for data of one process")
         self._path = checked_path(path)
-        self._options = {"durable": durable, "wal": wal, "timeout": float(timeout)}
+        durable, wal = checked_flag("durable", durable), checked_flag("wal", wal)
+        timeout = checked_seconds("timeout", timeout)
+        self._options = {"durable": durable, "wal": wal, "timeout": timeout}
         self._connections = Connections(
-            self._path,
-            self.url,
-            read_only=read_only,
-            durable=durable,
-            wal=wal,
-            timeout=float(timeout),
+            self._path, self.url, read_only=read_only, durable=durable, wal=wal, timeout=timeout
         )
         weakref.finalize(self, self._connections.close)
 

@@ -56,6 +56,8 @@ def server_of(options: Mapping[str, Any]) -> str:
         return f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}"
     host = options.get("host") or "localhost"
     if not isinstance(host, str):
+        if not isinstance(host, list | tuple) or not all(isinstance(each, str) for each in host):
+            raise TypeError(f"host is a str, or a list of them, not {host!r}")
         return f"mongodb://{','.join(host)}"
     return f"mongodb://{host}:{options.get('port') or 27017}"
 

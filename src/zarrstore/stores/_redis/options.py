@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from zarrstore.stores._arguments import checked_number, checked_seconds
+
 __all__ = ["checked_options", "options_of", "url_of"]
 
 _OURS = {"connection_pool", "decode_responses", "encoding", "retry", "single_connection_client"}
@@ -29,7 +31,17 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
         )
     is_unix = options.get("unix_socket_path")
     place = {"db": 0} if is_unix else {"host": "localhost", "port": 6379, "db": 0}
-    return {**place, **options}
+    checked = {**place, **options}
+    if not isinstance(checked.get("host", ""), str):
+        raise TypeError(f"host is a str, not {checked['host']!r}")
+    for name in {"port", "db"} & set(checked):
+        value = checked[name]
+        is_text = isinstance(value, str) and value.isdecimal()  # of an environment variable
+        checked[name] = checked_number(name, int(value) if is_text else value)
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        if checked.get(name) is not None:
+            checked[name] = checked_seconds(name, checked[name])
+    return checked
 
 
 def options_of(url: str) -> dict[str, Any]:

@@ -120,8 +120,14 @@ class Server:
             connection = pool.get_connection()
 
             def asked() -> Any:
-                connection.send_command(*command)
-                return connection.read_response()
+                try:
+                    connection.send_command(*command)
+                    return connection.read_response()
+                except Exception:
+                    raise
+                except BaseException:  # Ctrl-C: the next would take this answer for its own
+                    connection.disconnect()
+                    raise
 
             # what the client itself does, but for its telemetry: a sixth of a small read
             try:

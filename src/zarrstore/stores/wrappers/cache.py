@@ -12,6 +12,7 @@ from zarrstore.operations import Absent, Buffer, Capability, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.requests import checked_ranges, part_of
 from zarrstore.runtime import CALLER, WORKERS, PerProcess
+from zarrstore.stores._arguments import checked_number, checked_seconds
 from zarrstore.stores._batches import lists_of
 from zarrstore.stores._cached import MISS, Cached, CacheState, CacheStatistics, Part, Reading, What
 from zarrstore.stores.wrappers.base import WrapperStore
@@ -73,12 +74,16 @@ class CacheStore(WrapperStore):
         read_only: bool = False,
     ) -> None:
         super().__init__(store, read_only=read_only)
-        if max_bytes is not None and (not isinstance(max_bytes, int) or max_bytes < 0):
-            raise ValueError(f"max_bytes is a number of 0 or more, or None, not {max_bytes!r}")
-        if max_age is not None and not max_age >= 0:
-            raise ValueError(f"max_age is 0 seconds or more, or None, not {max_age!r}")
+        if max_bytes is not None:
+            max_bytes = checked_number("max_bytes", max_bytes)
+        if max_age is not None:
+            max_age = checked_seconds("max_age", max_age)
         if cache is not None and not isinstance(cache, Store):
             raise TypeError(f"cache is a Store, not {type(cache).__name__}; see open_store")
+        if cache is not None and cache.read_only:
+            raise ValueError(f"cache is {cache.url}, which is read-only: nothing could be kept")
+        if cache is not None and cache.url == store.url:
+            raise ValueError(f"cache is {cache.url} itself; keep the values in another place")
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._cache = cache
