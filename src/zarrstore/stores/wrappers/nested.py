@@ -1,86 +1,72 @@
-"""`NestedStore`: chunks in nested directories, for arrays whose keys have dots."""
+"""Stores whose arrays have their chunks in directories, whether or not they say so."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
-from zarrstore.errors import UnsupportedOperationError
-from zarrstore.keys import join
-from zarrstore.operations import Buffer
-from zarrstore.stores._nested import NestedArray, NestedChunksStore
+from zarrstore.abc import Version
+from zarrstore.byte_range import OffsetByteRequest
+from zarrstore.operations import Absent, Buffer
+from zarrstore.stores._translating import TranslatingStore
+from zarrstore.stores.wrappers.base import WrapperStore
+from zarrstore.v2.keys import ARRAY_KEY
 
-__all__ = ["NestedStore"]
+__all__ = ["SlashesByDefault"]
 
-_ARRAY, _GROUP = ".zarray", ".zgroup"
+_MEMBER = "dimension_separator"
 
 
-class NestedStore(NestedChunksStore):
-    """Keep chunks such as ``a/0.1.2`` at ``a/0/1/2``, as the nested directories of zarr-python 2.
-
-    Arrays that say ``"dimension_separator": "/"`` need none of it, and are left as they are:
-    this is for the others, which were written into such directories before there was that.
-
-    Parameters
-    ----------
-    store : Store
-        Closed when this one is closed.
-    read_only : bool, default False
-
-    Raises
-    ------
-    UnsupportedOperationError
-        For a path of numbers, such as ``a/0/1``, that is written below an array whose chunk
-        ``a/0.1`` lies there, and for a chunk where there is no array.
+class SlashesByDefault(TranslatingStore):
+    """A store in which an array that does not say has ``"/"`` between the numbers of chunks.
 
     Examples
     --------
-    >>> import zarrstore
-    >>> data = {}
-    >>> store = NestedStore(zarrstore.MemoryStore(data))
-    >>> _ = zarrstore.create_array(store, data=[[1]], zarr_format=2)
-    >>> sorted(data), sorted(store.sync)
-    (['.zarray', '0/0'], ['.zarray', '0.0'])
+    >>> from zarrstore.stores.memory import MemoryStore
+    >>> SlashesByDefault(MemoryStore({"a/.zarray": b'{"shape": [2]}'})).sync["a/.zarray"]
+    b'{"shape": [2], "dimension_separator": "/"}'
     """
 
-    _node_names = (_ARRAY, _GROUP)
+    def _is_virtual(self, key: str) -> bool:
+        return key.rpartition("/")[2] == ARRAY_KEY
 
-    def _location(self) -> dict[str, Any]:
-        return {"store": self._inner}
+    async def _virtual(self, keys: Sequence[str]) -> list[Buffer | None]:
+        return [_completed(value) for value in await self._inner.get_many(keys)]
 
-    async def _array_at(self, path: str) -> NestedArray | None:
-        return _array(await self._inner.get(join(path, _ARRAY)))
+    async def _virtual_versioned(self, key: str) -> tuple[Buffer, Version | None] | None:
+        found = await self._inner.get_versioned(key, [OffsetByteRequest(0)])
+        value = None if found is None else _completed(found.parts[0])
+        return None if found is None or value is None else (value, found.version)
 
-    def _cannot_hold(self, key: str) -> UnsupportedOperationError:
-        return UnsupportedOperationError(
-            f"{self.url} has chunks in nested directories, and so cannot hold the key {key!r}: "
-            "below an array it is a chunk, which is written with dots; where there is none, create "
-            "the array first",
-            store=self.url,
-            key=key,
-        )
+    async def _set_virtual(
+        self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT] | None
+    ) -> Version | None:
+        return await self._inner.set(key, value, expect=expect)
 
-    async def _list(self, prefix: str) -> AsyncIterator[str]:
-        known: dict[str, NestedArray | None] = {}
-        async for below in self._inner.list_prefix(prefix):
-            key = await self._above(below, known)
-            if key.startswith(prefix):
-                yield key
+    async def _delete_virtual(self, key: str) -> None:
+        await self._inner.delete(key)
 
-    async def _list_dir(self, prefix: str) -> AsyncIterator[str]:
-        below = [name async for name in self._inner.list_dir(prefix)]
-        names = await self._names(prefix, below)
-        for name in below if names is None else names:
-            yield name
+    # what is written and listed is what there is below
+
+    _set = WrapperStore._set
+    _set_if = WrapperStore._set_if
+    _set_many = WrapperStore._set_many
+    _set_each = WrapperStore._set_each
+    _delete = WrapperStore._delete
+    _exists = WrapperStore._exists
+    _list = WrapperStore._list
+    _list_dir = WrapperStore._list_dir
 
 
-def _array(document: Buffer | None) -> NestedArray | None:
-    """Return what is needed of a ``.zarray``, ``None`` if it is none."""
-    if document is None:
+def _completed(value: Buffer | None) -> Buffer | None:
+    """Return the document of an array with a separator."""
+    if value is None:
         return None
     try:
-        found = json.loads(bytes(document))
-        return NestedArray(len(found["shape"]), found.get("dimension_separator", ".") == ".")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
+        found = json.loads(bytes(value))
+    except (ValueError, RecursionError):
+        return value  # what is wrong is said by who needs it
+    if not isinstance(found, dict) or found.get(_MEMBER) is not None:
+        return value
+    return json.dumps({**found, _MEMBER: "/"}).encode()
