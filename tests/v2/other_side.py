@@ -117,3 +117,18 @@ def side_by_side(cases: Cases) -> dict[str, Any]:
         except Exception as error:
             found[name] = repr(error)
     return found
+
+
+def in_nested(folder: str, names: list[str]) -> list[Any]:
+    """Return what zarr 2 reads of some arrays in nested directories."""
+    group = zarr.open_group(storage.NestedDirectoryStore(folder), mode="r")
+    return [group[name][...].tolist() for name in names]
+
+
+def make_nested(folder: str) -> dict[str, Any]:
+    """Return what zarr 2 writes to new arrays in nested directories, by their names."""
+    group = zarr.open_group(storage.NestedDirectoryStore(folder), mode="a")
+    for name, separator in [("their default", None), ("their slash", "/")]:
+        data = np.arange(6).reshape(2, 3)
+        group.create_dataset(name, data=data, chunks=(1, 2), dimension_separator=separator)
+    return {name: group[name][...].tolist() for name in group if name.startswith("their")}
