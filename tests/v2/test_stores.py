@@ -421,3 +421,30 @@ def test_names() -> None:
         assert getattr(v2, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = v2.nothing
+
+
+@pytest.mark.parametrize("cls", [v2.N5Store, v2.N5FSStore])
+def test_the_attributes_of_n5_are_values(cls: Any, tmp_path: Path) -> None:
+    """Of each node as they are, beside the documents of Zarr v2."""
+    store = cls(str(tmp_path / "x.n5"))
+    key = "a/attributes.json"
+    assert key not in store
+    assert store.get(key) is None
+    with pytest.raises(KeyError):
+        store[key]
+    with pytest.raises(KeyError):
+        del store[key]
+    found = {"dimensions": [3, 2], "blockSize": [3, 1], "dataType": "uint8"}
+    store[key] = json.dumps(found | {"compression": {"type": "raw"}, "unit": "nm"}).encode()
+    assert key in store
+    assert store.get(key) == store[key] == (tmp_path / "x.n5" / key).read_bytes()
+    array = zarrstore.open_array(store, path="a")
+    array[...] = [[1, 2, 3], [4, 5, 6]]
+    assert array.attrs["unit"] == "nm"
+    assert sorted(store) == [".zgroup", "a/.zarray", "a/.zattrs", "a/0.0", "a/1.0"]
+    del store[key]
+    assert key not in store
+    assert "a/.zarray" not in store
+    assert "../attributes.json" not in store
+    with pytest.raises(zarrstore.InvalidKeyError):
+        store["../attributes.json"] = b"{}"

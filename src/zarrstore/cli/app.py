@@ -46,11 +46,9 @@ def copy(
     dest_path: Annotated[str, typer.Option(help="to this path")] = "",
     include: Annotated[
         list[str] | None,
-        typer.Option(help="only keys in which this is found; more than once: any of them"),
+        typer.Option(help="only keys with this in them"),
     ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="no keys in which this is found")
-    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="no keys with this in them")] = None,
     if_exists: Annotated[
         str, typer.Option(help="raise, replace, skip: for keys that have another value")
     ] = "raise",
@@ -62,7 +60,8 @@ def copy(
 
     Keys and values are copied as they are: zarrstore copy old.zarr s3://bucket/new.zarr. If it was
     broken off, run it again: it goes on where it ended; but a zip file is there only when it is
-    complete, or was broken off by an error or Ctrl-C. Includes and excludes are regular expressions.
+    complete, or was broken off by an error or Ctrl-C. INCLUDE and EXCLUDE are regular expressions,
+    and can be given more than once.
     The exit code is 1 if that failed, 2 for wrong arguments, 130 after Ctrl-C.
     """
     copy_store = importlib.import_module("zarrstore").copy_store
