@@ -358,8 +358,6 @@ def test_the_cache(tmp_path: Path) -> None:
 
 def test_consolidated_metadata(tmp_path: Path) -> None:
     data: dict[str, bytes] = {}
-    with pytest.raises(zarrstore.MetadataError):
-        v2.ConsolidatedMetadataStore(data)
     zarrstore.create_array(data, name="a", data=np.arange(3), zarr_format=2)
     zarrstore.consolidate_metadata(data)
     store = v2.ConsolidatedMetadataStore(data)
@@ -448,3 +446,31 @@ def test_the_attributes_of_n5_are_values(cls: Any, tmp_path: Path) -> None:
     assert "../attributes.json" not in store
     with pytest.raises(zarrstore.InvalidKeyError):
         store["../attributes.json"] = b"{}"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda folder: v2.MemoryStore(), lambda folder: v2.DirectoryStore(folder)]
+)
+def test_what_is_not_there_cannot_be_renamed(make: Any, tmp_path: Path) -> None:
+    store = make(tmp_path)
+    store["a/b"] = b"1"
+    for error in (KeyError, FileNotFoundError):
+        with pytest.raises(error, match="nothing at 'b'"):
+            store.rename("b", "c")
+    store.rename("a/b", "c")
+    assert dict(store) == {"c": b"1"}
+
+
+def test_no_consolidated_metadata_is_a_missing_key() -> None:
+    """What reads it falls back to what is not consolidated."""
+    with pytest.raises(KeyError, match="zmetadata"):
+        v2.ConsolidatedMetadataStore({})
+    with pytest.raises(zarrstore.MetadataError):
+        v2.ConsolidatedMetadataStore({".zmetadata": b"[]"})
+
+
+def test_lmdb_is_opened_as_it_often_is(tmp_path: Path) -> None:
+    with v2.LMDBStore(tmp_path / "x", lock=False, max_dbs=1, readahead=False) as store:
+        store["a"] = b"1"
+    with pytest.raises(TypeError):
+        v2.LMDBStore(tmp_path / "x", locks=False)
