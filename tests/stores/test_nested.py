@@ -88,6 +88,8 @@ def test_zarr_2_reads_the_same(tmp_path: Path) -> None:
     expected = [old, *[VALUES.tolist()] * 3]
     assert answer == expected
     assert [group[name][...].tolist() for name in names] == expected
+    through = zarr2.run(OTHER_SIDE, "old_in_nested", str(tmp_path / "x"), cwd=tmp_path)
+    assert through == [old] * 8
     created = zarr2.run(OTHER_SIDE, "make_nested", str(tmp_path / "x"), cwd=tmp_path)
     found = zarrstore.open_group(NestedStore(LocalStore(tmp_path / "x")), mode="r")
     assert {name: found[name][...].tolist() for name in created} == created

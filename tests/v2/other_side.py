@@ -12,6 +12,7 @@ from v2.contents import Cases, made, shown, values
 from zarr import storage
 from zarr._storage.store import BaseStore
 
+import zarrstore
 from zarrstore import v2
 
 warnings.simplefilter("ignore", FutureWarning)  # that most of its stores are deprecated
@@ -132,3 +133,14 @@ def make_nested(folder: str) -> dict[str, Any]:
         data = np.arange(6).reshape(2, 3)
         group.create_dataset(name, data=data, chunks=(1, 2), dimension_separator=separator)
     return {name: group[name][...].tolist() for name in group if name.startswith("their")}
+
+
+def old_in_nested(folder: str) -> list[Any]:
+    """Return what this package reads of an array by a store of zarr 2, and of copies of it."""
+    store = storage.NestedDirectoryStore(folder)
+    opened: list[Any] = []
+    for given in (store, v2.KVStore(store), v2.as_v2(store), v2.LRUStoreCache(store, None)):
+        copied: dict[str, bytes] = {}
+        zarrstore.copy_store(given, copied)
+        opened += [given, copied]
+    return [zarrstore.open_group(each, mode="r")["old"][...].tolist() for each in opened]
