@@ -15,6 +15,7 @@ ABOUT_CASE = {
     "prefix_is_compared_as_it_is",
     "prefix_is_not_a_pattern",
     "random_operations_match_a_dict",
+    "slash_is_no_other_character",
     "sql_is_ordinary",
     "unicode_is_not_normalised",
     "usual_keys_round_trip",
