@@ -1,8 +1,8 @@
 """An LMDB database of zarr 2 moves to a zip file in a bucket, and is read there.
 
 Run it with ``python examples/lmdb_to_s3.py old.lmdb s3://bucket/folder/new.zip``. The archive is
-made on the local disk, compared with the database, and sent when it is complete. Whatever is broken
-off goes on where it ended if it is run again.
+made on the local disk, compared with the database, and sent when it is complete. Run again,
+it goes on where an error or Ctrl-C broke it off; if it was killed, it begins again.
 """
 
 from __future__ import annotations

@@ -454,6 +454,8 @@ def _from_object(given: Any, read_only: bool) -> Store:
         store = _from_fsspec(given, read_only)
     if store is None and isinstance(given, MutableMapping):
         store = _load("mapping", "MappingStore")(given, read_only=read_only)
+        if getattr(given, "_dimension_separator", None) == "/":  # a store of zarr-python 2
+            store = _load("wrappers.nested", "NestedStore")(store)
     if store is None:
         raise TypeError(
             f"cannot open a store from {type(given).__name__}; accepted are a Store, a path or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def test_a_bar_is_shown(source: Path, tmp_path: Path) -> None:
     assert "10 copied" in done.output
 
 
+def test_what_is_not_installed_is_said(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    done = CliRunner().invoke(app, ["copy", str(source), str(tmp_path / "b")])
+    assert (done.exit_code, done.output[:24]) == (1, "progress=True needs rich")
+
+
 def test_errors_are_said(source: Path, tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "zarr.json").write_text("other")
@@ -44,6 +53,7 @@ def test_errors_are_said(source: Path, tmp_path: Path) -> None:
         ("c", [], "has another value"),
         ("d", ["--if-exists", "maybe"], "if_exists is one of raise, replace, skip"),
         ("e", ["--source-path", "nothing"], "nothing to copy"),
+        ("f", ["--include", "("], "includes: '(' is no regular expression"),
     ]:
         done = CliRunner().invoke(app, ["copy", str(source), str(tmp_path / dest), *options])
         assert done.exit_code == 1, done.output

@@ -84,6 +84,34 @@ def test_paths_and_patterns() -> None:
     assert set(there) == {"ab", "é/b c/%2F"}
 
 
+@pytest.mark.parametrize("as_zarr", [True, False])
+def test_an_n5_container_is_copied(as_zarr: bool, tmp_path: Path) -> None:
+    data = np.arange(24).reshape(4, 6)
+    group = zarrstore.open_group(tmp_path / "x.n5", attributes={"of": "a fly"})
+    group.create_array("a/b", data=data, chunks=(2, 2), attributes={"in": "nm"})
+    files = [zarrstore.LocalStore(tmp_path / name) for name in ("x.n5", "y.n5")]
+    source, dest = map(zarrstore.N5Store, files) if as_zarr else files
+    report = copy_store(source, dest)
+    assert copy_store(source, dest).unchanged == report.copied
+    assert copy_store(source, dest, verify=False).unchanged == report.copied
+    copied = zarrstore.open_group(tmp_path / "y.n5", mode="r")
+    assert dict(copied.attrs) == {"of": "a fly"}
+    assert dict(copied["a/b"].attrs) == {"in": "nm"}
+    np.testing.assert_array_equal(copied["a/b"][...], data)
+
+
+def test_the_metadata_of_n5_is_written_last() -> None:
+    there = Recorded()
+    copy_store({"attributes.json": b"{}", "b/attributes.json": b"{}", "b/c/0/0": b"1"}, there)
+    assert there.written == ["b/c/0/0", "b/attributes.json", "attributes.json"]
+
+
+def test_metadata_is_compared_if_nothing_is_read_back() -> None:
+    there = {"zarr.json": b"[]"}
+    with pytest.raises(zarrstore.ConflictError):
+        copy_store(dict(VALUES), there, verify=False)
+
+
 def test_metadata_is_written_last() -> None:
     there = Recorded()
     copy_store(dict(VALUES), there)
@@ -162,6 +190,8 @@ def test_bad_input() -> None:
         copy_store(here, {}, if_exists="maybe")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a list of regular expressions, not 'a'"):
         copy_store(here, {}, includes="a")
+    with pytest.raises(ValueError, match=r"excludes: '\(' is no regular expression: missing \)"):
+        copy_store(here, {}, excludes=["("])
     with pytest.raises(zarrstore.ReadOnlyError):
         copy_store(here, zarrstore.MemoryStore(read_only=True))
     with pytest.raises(zarrstore.NodeNotFoundError, match="nothing to copy"):

@@ -12,6 +12,7 @@ from v2.contents import Cases, made, shown, values
 from zarr import storage
 from zarr._storage.store import BaseStore
 
+import zarrstore
 from zarrstore import v2
 
 warnings.simplefilter("ignore", FutureWarning)  # that most of its stores are deprecated
@@ -117,3 +118,29 @@ def side_by_side(cases: Cases) -> dict[str, Any]:
         except Exception as error:
             found[name] = repr(error)
     return found
+
+
+def in_nested(folder: str, names: list[str]) -> list[Any]:
+    """Return what zarr 2 reads of some arrays in nested directories."""
+    group = zarr.open_group(storage.NestedDirectoryStore(folder), mode="r")
+    return [group[name][...].tolist() for name in names]
+
+
+def make_nested(folder: str) -> dict[str, Any]:
+    """Return what zarr 2 writes to new arrays in nested directories, by their names."""
+    group = zarr.open_group(storage.NestedDirectoryStore(folder), mode="a")
+    for name, separator in [("their default", None), ("their slash", "/")]:
+        data = np.arange(6).reshape(2, 3)
+        group.create_dataset(name, data=data, chunks=(1, 2), dimension_separator=separator)
+    return {name: group[name][...].tolist() for name in group if name.startswith("their")}
+
+
+def old_in_nested(folder: str) -> list[Any]:
+    """Return what this package reads of an array by a store of zarr 2, and of copies of it."""
+    store = storage.NestedDirectoryStore(folder)
+    opened: list[Any] = []
+    for given in (store, v2.KVStore(store), v2.as_v2(store), v2.LRUStoreCache(store, None)):
+        copied: dict[str, bytes] = {}
+        zarrstore.copy_store(given, copied)
+        opened += [given, copied]
+    return [zarrstore.open_group(each, mode="r")["old"][...].tolist() for each in opened]

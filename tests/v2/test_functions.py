@@ -217,3 +217,11 @@ def test_what_is_no_array_of_version_1() -> None:
         with pytest.raises(zarrstore.MetadataError):
             v2.migrate_1to2(data)
         assert data == {"meta": meta, "attrs": b"{}"}
+
+
+def test_a_store_of_zarr_v3_is_refused() -> None:
+    class Version3(dict):  # type: ignore[type-arg]
+        _store_version = 3
+
+    with pytest.raises(ValueError, match="Version3"):
+        v2.normalize_store_arg(Version3())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from zarrstore_testing import StoreTests, check_store, registry
+from zarrstore_testing import check_store, registry
 
-from zarrstore import MemoryStore, Store
+from zarrstore import MemoryStore
 from zarrstore.v2.keys import LowerKeys
-from zarrstore.v2.separators import SlashesByDefault
 
 ABOUT_CASE = {
     "case_is_kept",
@@ -28,8 +27,3 @@ ABOUT_CASE = {
 def test_lower_keys(name: str) -> None:
     report = check_store(lambda: LowerKeys(MemoryStore()), behaviours=[name])
     assert report.ok, report.failures
-
-
-class TestSlashesByDefault(StoreTests):
-    def make_store(self) -> Store:
-        return SlashesByDefault(MemoryStore())

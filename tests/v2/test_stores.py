@@ -358,8 +358,6 @@ def test_the_cache(tmp_path: Path) -> None:
 
 def test_consolidated_metadata(tmp_path: Path) -> None:
     data: dict[str, bytes] = {}
-    with pytest.raises(zarrstore.MetadataError):
-        v2.ConsolidatedMetadataStore(data)
     zarrstore.create_array(data, name="a", data=np.arange(3), zarr_format=2)
     zarrstore.consolidate_metadata(data)
     store = v2.ConsolidatedMetadataStore(data)
@@ -421,3 +419,58 @@ def test_names() -> None:
         assert getattr(v2, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = v2.nothing
+
+
+@pytest.mark.parametrize("cls", [v2.N5Store, v2.N5FSStore])
+def test_the_attributes_of_n5_are_values(cls: Any, tmp_path: Path) -> None:
+    """Of each node as they are, beside the documents of Zarr v2."""
+    store = cls(str(tmp_path / "x.n5"))
+    key = "a/attributes.json"
+    assert key not in store
+    assert store.get(key) is None
+    with pytest.raises(KeyError):
+        store[key]
+    with pytest.raises(KeyError):
+        del store[key]
+    found = {"dimensions": [3, 2], "blockSize": [3, 1], "dataType": "uint8"}
+    store[key] = json.dumps(found | {"compression": {"type": "raw"}, "unit": "nm"}).encode()
+    assert key in store
+    assert store.get(key) == store[key] == (tmp_path / "x.n5" / key).read_bytes()
+    array = zarrstore.open_array(store, path="a")
+    array[...] = [[1, 2, 3], [4, 5, 6]]
+    assert array.attrs["unit"] == "nm"
+    assert sorted(store) == [".zgroup", "a/.zarray", "a/.zattrs", "a/0.0", "a/1.0"]
+    del store[key]
+    assert key not in store
+    assert "a/.zarray" not in store
+    assert "../attributes.json" not in store
+    with pytest.raises(zarrstore.InvalidKeyError):
+        store["../attributes.json"] = b"{}"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda folder: v2.MemoryStore(), lambda folder: v2.DirectoryStore(folder)]
+)
+def test_what_is_not_there_cannot_be_renamed(make: Any, tmp_path: Path) -> None:
+    store = make(tmp_path)
+    store["a/b"] = b"1"
+    for error in (KeyError, FileNotFoundError):
+        with pytest.raises(error, match="nothing at 'b'"):
+            store.rename("b", "c")
+    store.rename("a/b", "c")
+    assert dict(store) == {"c": b"1"}
+
+
+def test_no_consolidated_metadata_is_a_missing_key() -> None:
+    """What reads it falls back to what is not consolidated."""
+    with pytest.raises(KeyError, match="zmetadata"):
+        v2.ConsolidatedMetadataStore({})
+    with pytest.raises(zarrstore.MetadataError):
+        v2.ConsolidatedMetadataStore({".zmetadata": b"[]"})
+
+
+def test_lmdb_is_opened_as_it_often_is(tmp_path: Path) -> None:
+    with v2.LMDBStore(tmp_path / "x", lock=False, max_dbs=1, readahead=False) as store:
+        store["a"] = b"1"
+    with pytest.raises(TypeError):
+        v2.LMDBStore(tmp_path / "x", locks=False)

@@ -44,7 +44,10 @@ def copy(
     dest: Annotated[str, typer.Argument(help="a path or URL")],
     source_path: Annotated[str, typer.Option(help="copy what is below this path")] = "",
     dest_path: Annotated[str, typer.Option(help="to this path")] = "",
-    include: Annotated[list[str] | None, typer.Option(help="keys with this in them")] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(help="only keys with this in them"),
+    ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="no keys with this in them")] = None,
     if_exists: Annotated[
         str, typer.Option(help="raise, replace, skip: for keys that have another value")
@@ -55,7 +58,11 @@ def copy(
 ) -> None:
     """Copy all keys of a store to another, of any kind.
 
-    A copy that was broken off goes on where it ended. INCLUDE and EXCLUDE are regular expressions.
+    Keys and values are copied as they are: zarrstore copy old.zarr s3://bucket/new.zarr. If it was
+    broken off, run it again: it goes on where it ended; but a zip file is there only when it is
+    complete, or was broken off by an error or Ctrl-C. INCLUDE and EXCLUDE are regular expressions,
+    and can be given more than once.
+    The exit code is 1 if that failed, 2 for wrong arguments, 130 after Ctrl-C.
     """
     copy_store = importlib.import_module("zarrstore").copy_store
     try:
@@ -71,7 +78,7 @@ def copy(
             dry_run=dry_run,
             progress=progress and not dry_run,
         )
-    except (ZarrStoreError, ValueError) as error:
+    except (ZarrStoreError, ValueError, ImportError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     typer.echo(f"would be: {report}" if dry_run else str(report))

@@ -26,6 +26,8 @@ IfExists: TypeAlias = Literal["raise", "replace", "skip"]
 
 _BATCH_BYTES = 2**22
 _BATCH_KEYS = 256
+_METADATA = RESERVED_NAMES | {"attributes.json"}
+"""Names of what makes a node be found, in Zarr and in N5."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,7 @@ async def copy_keys(
     """
     if if_exists not in get_args(IfExists):
         raise ValueError(f"if_exists is one of {', '.join(get_args(IfExists))}, not {if_exists!r}")
-    for name, patterns in (("includes", includes), ("excludes", excludes)):
-        if isinstance(patterns, str):
-            raise TypeError(f"{name} is a list of regular expressions, not {patterns!r}")
+    wanted, unwanted = _compiled("includes", includes), _compiled("excludes", excludes)
     check_apart(source, source_path, dest, dest_path)
     job = _Job(source, _prefix(source_path), dest, _prefix(dest_path), if_exists, verify, dry_run)
     names = [key[len(job.source_prefix) :] async for key in source.list_prefix(source_path)]
@@ -96,7 +96,7 @@ async def copy_keys(
             store=source.url,
             key=source_path,
         )
-    chosen = [name for name in names if _is_chosen(name, includes, excludes)]
+    chosen = [name for name in names if _is_chosen(name, wanted, unwanted)]
     await job.run(sorted(chosen), progress)
     return CopyReport(**job.counts)
 
@@ -105,16 +105,31 @@ def _prefix(path: str) -> str:
     return f"{path}/" if path else ""
 
 
-def _is_chosen(name: str, includes: Sequence[str], excludes: Sequence[str]) -> bool:
-    if includes and not any(re.search(pattern, name) for pattern in includes):
+def _compiled(name: str, patterns: Sequence[str]) -> list[re.Pattern[str]]:
+    if isinstance(patterns, str):
+        raise TypeError(f"{name} is a list of regular expressions, not {patterns!r}")
+    found = []
+    for pattern in patterns:
+        try:
+            found.append(re.compile(pattern))
+        except re.error as error:
+            message = f"{name}: {pattern!r} is no regular expression: {error}"
+            raise ValueError(message) from error
+    return found
+
+
+def _is_chosen(
+    name: str, includes: Sequence[re.Pattern[str]], excludes: Sequence[re.Pattern[str]]
+) -> bool:
+    if includes and not any(pattern.search(name) for pattern in includes):
         return False
-    return not any(re.search(pattern, name) for pattern in excludes)
+    return not any(pattern.search(name) for pattern in excludes)
 
 
 def _phase(name: str) -> int:
     """Return when a key is written: what is not complete must not open as if it were."""
     path, _, last = name.rpartition("/")
-    if last not in RESERVED_NAMES:
+    if last not in _METADATA:
         return 0
     return 1 if path else 2
 
@@ -149,7 +164,8 @@ class _Job:
                 if progress is not None:
                     progress(done, total)
 
-        for phase in range(3):
+        # a store of a format in which metadata says where a chunk lies has to know it first
+        for phase in (1, 2, 0) if self.dest._documents_first else (0, 1, 2):
             batches = list(_batches([name for name in names if _phase(name) == phase], sizes))
             await each_bounded(copy, batches, count=len(batches))
 
@@ -176,8 +192,11 @@ class _Job:
         self, names: Sequence[str], sizes: dict[str, int], there: dict[str, int]
     ) -> None:
         """Copy a batch of keys: those of which it does not know that they are there."""
-        same_size = [name for name in names if there.get(name) == sizes[name]]
-        known = set(await self._equal(same_size) if self.verify else same_size)
+        # metadata is small, and in a store of another format may be read as it was not written
+        found = [name for name in names if name in there]
+        same_size = [name for name in found if _phase(name) or there[name] == sizes[name]]
+        compared = [name for name in same_size if self.verify or _phase(name)]
+        known = set(same_size).difference(compared).union(await self._equal(compared))
         differing = [name for name in names if name in there and name not in known]
         if differing and self.if_exists == "raise":
             raise self._conflict(differing[0])
@@ -198,7 +217,7 @@ class _Job:
         if self.verify:
             again = await self.dest.get_many(keys)
             for key, value, found in zip(keys, values, again, strict=True):
-                if found is None or memoryview(found) != memoryview(value):
+                if not self._is_written(key, value, found):
                     raise self._damaged(key)
 
     async def _equal(self, names: Sequence[str]) -> list[str]:
@@ -206,13 +225,17 @@ class _Job:
         if not names:
             return []
         values = await self._read(names)
-        found = await self.dest.get_many([self.dest_prefix + name for name in names])
-        pairs = zip(names, values, found, strict=True)
-        return [
-            name
-            for name, value, there in pairs
-            if there is not None and memoryview(value) == memoryview(there)
-        ]
+        keys = [self.dest_prefix + name for name in names]
+        found = zip(names, keys, values, await self.dest.get_many(keys), strict=True)
+        return [name for name, *there in found if self._is_written(*there)]
+
+    def _is_written(self, key: str, value: Any, found: Any) -> bool:
+        """Tell whether what the destination has at a key is a value that was written there."""
+        if found is None:
+            return False
+        if memoryview(found) == memoryview(value):
+            return True
+        return bytes(found) == self.dest._read_back(key, bytes(value)) if _phase(key) else False
 
     async def _read(self, names: Sequence[str]) -> list[Any]:
         values = await self.source.get_many([self.source_prefix + name for name in names])

@@ -322,7 +322,8 @@ def copy_store(
 
     The bytes are copied as they are, whatever they are. What is there already with the same
     value is left as it is, so that a copy that was broken off goes on where it ended. Metadata is
-    written last, that of the root at the very end: what is not complete does not open.
+    written last, that of the root at the very end: what is not complete does not open. (Into an
+    `N5Store` it is written first, as only that tells where chunks lie.)
 
     Parameters
     ----------
@@ -336,8 +337,8 @@ def copy_store(
     if_exists : {"raise", "replace", "skip"}, default "raise"
         What becomes of a key that is at the destination with another value.
     verify : bool, default True
-        Whether values are read back and compared. Without it, a value that is there already is
-        taken to be the same if its size is.
+        Whether values are read back and compared. Without it, a chunk that is there already is
+        taken to be the same if its size is; metadata is compared all the same.
     dry_run : bool, default False
         Whether only to say what would be done; nothing is written.
     progress : callable or bool, optional
@@ -362,12 +363,15 @@ def copy_store(
     KeyNotFoundError
         If a key was deleted from the source meanwhile.
     ValueError
-        If one of the two places is the other, or below it; nothing was changed.
+        If one of the two places is the other, or below it, or a pattern is no regular expression;
+        nothing was changed.
 
     Notes
     -----
-    A few batches of 4 MiB, or single values, are in memory at a time. Nobody may change the
-    source meanwhile. `copy` changes chunks, codecs and the version of the format.
+    A few batches of 4 MiB, or single values, are in memory at a time, twice if they are verified.
+    Nobody may change the source meanwhile. A zip file is written when it is closed: a copy to one
+    goes on after an error, and begins again if its process was killed. `copy` changes chunks,
+    codecs and the version of the format.
 
     Examples
     --------

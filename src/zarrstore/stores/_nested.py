@@ -20,8 +20,6 @@ class NestedArray(NamedTuple):
     """What is needed of an array to tell the keys of its chunks."""
 
     ndim: int
-    is_nested: bool = True
-    """Whether its keys have dots; else they are what they are below."""
 
     @property
     def numbers(self) -> int:
@@ -68,12 +66,9 @@ class NestedChunksStore(TranslatingStore):
             return self._nested(path, name)
         here = await self._array_at(path)
         if here is not None:
-            fits = here.is_nested and here.numbers == name.count(".") + 1
-            return self._nested(path, name) if fits or not here.is_nested else None
-        above = await self._array_above(path)
-        if above is None:
-            return self._nested(path, name)
-        return None if above.is_nested or _is_chunk(name) else key
+            fits = here.numbers == name.count(".") + 1
+            return self._nested(path, name) if fits else None
+        return None if await self._array_above(path) is not None else self._nested(path, name)
 
     async def _check(self, key: str, value: Any) -> None:  # noqa: ARG002
         path, _, name = key.rpartition("/")
@@ -100,8 +95,7 @@ class NestedChunksStore(TranslatingStore):
             array = known[path]
             if array is not None:
                 numbers = segments[at:][:: self._order]
-                is_chunk = array.is_nested and array.numbers == len(numbers)
-                return join(path, ".".join(numbers)) if is_chunk else below
+                return join(path, ".".join(numbers)) if array.numbers == len(numbers) else below
         return below
 
     async def _delete_dir(self, prefix: str) -> Any:

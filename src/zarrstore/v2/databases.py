@@ -16,7 +16,9 @@ from zarrstore.v2.store import DimensionSeparator, V2Store
 __all__ = ["DBMStore", "LMDBStore", "SQLiteStore"]
 
 _TUNING = {
+    "lock",
     "map_async",
+    "max_dbs",
     "max_readers",
     "max_spare_txns",
     "meminit",
@@ -25,7 +27,7 @@ _TUNING = {
     "readahead",
     "writemap",
 }
-"""What ``lmdb.open`` is told about speed alone."""
+"""What ``lmdb.open`` is told of no use here: about speed, or to take no locks."""
 
 
 class DBMStore(V2Store):
@@ -117,7 +119,8 @@ class LMDBStore(V2Store):
     dimension_separator : {".", "/"}, optional
     **kwargs
         Of ``lmdb.open``: ``map_size``, ``subdir``, ``readonly``, and ``sync`` for whether a
-        value has reached the disk before it counts as written. What only tunes LMDB is ignored.
+        value has reached the disk before it counts as written. What only tunes LMDB is ignored,
+        and ``lock=False`` too: locks are taken.
 
     Raises
     ------

@@ -82,8 +82,10 @@ class DirectoryStore(LevelledStore):
         InvalidKeyError
             If a path is not legal, or the root, or the new one is below the old one; or if a
             symbolic link below the root is on the way.
+        KeyNotFoundError
+            If there is nothing to move.
         BackendError
-            If there is nothing to move, or something at the new path.
+            If there is something at the new path.
         """
         source, target = checked_move(src_path, dst_path)
         if self.normalize_keys:
@@ -97,6 +99,8 @@ class DirectoryStore(LevelledStore):
                     store=self.url,
                     key=path,
                 )
+        if not os.path.lexists(self.dir_path(source)):
+            raise self._missing(source)
         try:
             os.renames(self.dir_path(source), self.dir_path(target))
         except OSError as error:

@@ -56,7 +56,8 @@ def normalize_store_arg(
     Raises
     ------
     ValueError
-        If ``zarr_version`` is another, or options are given without a URL.
+        If ``zarr_version`` or that of a store of zarr 2 is another, or options are given without
+        a URL.
 
     Examples
     --------
@@ -69,6 +70,8 @@ def normalize_store_arg(
         raise ValueError(f"zarr_version is 2, not {zarr_version!r}")
     if isinstance(store, V2Store):
         return store
+    if getattr(store, "_store_version", 2) != 2:
+        raise ValueError(f"{type(store).__name__} is a store of Zarr v3 in zarr 2, not of Zarr v2")
     options = dict(storage_options or {})
     if isinstance(store, os.PathLike):
         store = os.fspath(store)

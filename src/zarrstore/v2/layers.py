@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from zarrstore.errors import KeyNotFoundError
 from zarrstore.registry import StoreLike
 from zarrstore.stores.wrappers.cache import CacheStore
 from zarrstore.stores.wrappers.consolidated import ConsolidatedStore
@@ -87,8 +88,10 @@ class ConsolidatedMetadataStore(V2Store):
 
     Raises
     ------
+    KeyNotFoundError
+        If there is no such document.
     MetadataError
-        If the document is missing, or not valid.
+        If it is not valid.
 
     Notes
     -----
@@ -109,6 +112,12 @@ class ConsolidatedMetadataStore(V2Store):
 
     def __init__(self, store: StoreLike, metadata_key: str = ".zmetadata") -> None:
         below = normalize_store_arg(store)
+        if not below.exists(metadata_key):
+            raise KeyNotFoundError(
+                f"there is no {metadata_key!r} in {below.url}: consolidate_metadata writes it",
+                store=below.url,
+                key=metadata_key,
+            )
         super().__init__(
             ConsolidatedStore(below._below, metadata_key=metadata_key, read_only=True),
             dimension_separator=below.dimension_separator,

@@ -29,6 +29,12 @@ class LevelledStore(V2Store):
             else:
                 raise
 
+    def _missing(self, path: str) -> KeyNotFoundError:
+        """Make the error of a path that is to be moved, and is not there."""
+        return KeyNotFoundError(
+            f"there is nothing at {path!r} in {self.url} to rename", store=self.url, key=path
+        )
+
     def __delitem__(self, key: str) -> None:
         """Delete a key, or all that is below a path."""
         if key not in self and not self.is_empty(key):

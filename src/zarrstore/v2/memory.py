@@ -10,7 +10,7 @@ from zarrstore.errors import KeyNotFoundError
 from zarrstore.registry import make_store
 from zarrstore.stores.mapping import MappingStore
 from zarrstore.v2.levels import LevelledStore
-from zarrstore.v2.store import DimensionSeparator, V2Store
+from zarrstore.v2.store import DimensionSeparator, V2Store, checked_move
 
 __all__ = ["DictStore", "KVStore", "MemoryStore"]
 
@@ -84,6 +84,21 @@ class MemoryStore(LevelledStore):
     def root(self) -> MutableMapping[str, Any]:
         """The outermost dict."""
         return self._levels.root
+
+    def rename(self, src_path: str, dst_path: str) -> None:
+        """Move every key below a path, and one of that name, to another path.
+
+        Raises
+        ------
+        InvalidKeyError
+            If a path is not legal, or the root, or the new one is below the old one.
+        KeyNotFoundError
+            If there is nothing to move.
+        """
+        source, target = checked_move(src_path, dst_path)
+        if source not in self and self.is_empty(source):
+            raise self._missing(source)
+        super().rename(source, target)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _same, (self._store, type(self), self._dimension_separator)

@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from zarrstore.abc import Store
-from zarrstore.keys import check_key
+from zarrstore.byte_range import ByteRequest
+from zarrstore.keys import check_key, is_key
 from zarrstore.stores._n5.metadata import ATTRIBUTES
 from zarrstore.stores.wrappers import n5
 from zarrstore.v2.directory import DirectoryStore
@@ -23,15 +24,42 @@ class _Container(V2Store):
 
     def __getitem__(self, key: str) -> bytes:
         """Return a value of Zarr v2, or the attributes of a node as N5 has them."""
-        if check_key(key).rpartition("/")[2] == ATTRIBUTES:
-            return self._container.sync[key]
-        return super().__getitem__(key)
+        return self._container.sync[key] if _is_of_n5(key) else super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None, *, byte_range: ByteRequest | None = None) -> Any:
+        """Return a value, or part of it, or ``default`` if there is none."""
+        if _is_of_n5(key):
+            return self._container.sync.get(key, default, byte_range=byte_range)
+        return super().get(key, default, byte_range=byte_range)
+
+    def __contains__(self, key: object) -> bool:
+        if isinstance(key, str) and is_key(key) and _is_of_n5(key):
+            return key in self._container.sync
+        return super().__contains__(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Write a value of Zarr v2, or the attributes of a node as N5 has them."""
+        if _is_of_n5(key):
+            self._container.sync[key] = value
+        else:
+            super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        """Delete a value of Zarr v2, or the attributes of a node as N5 has them."""
+        if _is_of_n5(key):
+            del self._container.sync[key]
+        else:
+            super().__delitem__(key)
 
     def _layers(self, store: Store) -> Store:
         self._container = store
         below: Any = super()
         layers: Store = below._layers(n5.N5Store(store))
         return layers
+
+
+def _is_of_n5(key: str) -> bool:
+    return check_key(key).rpartition("/")[2] == ATTRIBUTES
 
 
 class N5Store(_Container, DirectoryStore):
@@ -51,6 +79,11 @@ class N5Store(_Container, DirectoryStore):
     MetadataError
         When an array is written that N5 cannot have: other data types than numbers, another fill
         value than 0, filters, or ``order="F"``.
+
+    Notes
+    -----
+    The keys are those of Zarr v2, which zarr 2 lists as the files of the container are called.
+    ``attributes.json`` is read, written and deleted as it is, but not listed.
 
     Examples
     --------

@@ -12,9 +12,9 @@ from zarrstore.fan_out import map_bounded
 from zarrstore.keys import join
 from zarrstore.listable import Listable
 from zarrstore.registry import StoreLike, make_store
+from zarrstore.stores.wrappers.nested import NestedStore
 from zarrstore.sync import SyncStore
 from zarrstore.v2.keys import ARRAY_KEY
-from zarrstore.v2.separators import SlashesByDefault
 
 __all__ = ["DimensionSeparator", "V2Store", "as_v2", "checked_move", "normalize_path", "restored"]
 
@@ -99,7 +99,7 @@ class V2Store(SyncStore):
 
         With ``dimension_separator="/"`` it has that for the arrays that do not say, too.
         """
-        return SlashesByDefault(self._below) if self._dimension_separator == "/" else self._store
+        return NestedStore(self._below) if self._dimension_separator == "/" else self._store
 
     @property
     def _below(self) -> Store:

@@ -1,26 +1,29 @@
-"""`NestedStore`: chunks in nested directories, for arrays whose keys have dots."""
+"""`NestedStore`: chunks in directories, for arrays that do not say how their chunks are called."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
-from zarrstore.errors import UnsupportedOperationError
-from zarrstore.keys import join
-from zarrstore.operations import Buffer
-from zarrstore.stores._nested import NestedArray, NestedChunksStore
+from zarrstore.abc import Version
+from zarrstore.byte_range import OffsetByteRequest
+from zarrstore.operations import Absent, Buffer
+from zarrstore.stores._translating import TranslatingStore
+from zarrstore.stores.wrappers.base import WrapperStore
 
 __all__ = ["NestedStore"]
 
-_ARRAY, _GROUP = ".zarray", ".zgroup"
+_ARRAY, _CONSOLIDATED = ".zarray", ".zmetadata"
+_MEMBER = "dimension_separator"
 
 
-class NestedStore(NestedChunksStore):
-    """Keep chunks such as ``a/0.1.2`` at ``a/0/1/2``, as the nested directories of zarr-python 2.
+class NestedStore(TranslatingStore):
+    """Read arrays that do not say so as those with ``dimension_separator="/"``.
 
-    Arrays that say ``"dimension_separator": "/"`` need none of it, and are left as they are:
-    this is for the others, which were written into such directories before there was that.
+    As the nested directories of zarr-python 2: before there was that member of ``.zarray``, it
+    put a chunk ``a/0.1`` at ``a/0/1`` and did not say so. What does say it, with either
+    separator, is left as it is, here and there. Nothing is changed in the store.
 
     Parameters
     ----------
@@ -28,59 +31,85 @@ class NestedStore(NestedChunksStore):
         Closed when this one is closed.
     read_only : bool, default False
 
-    Raises
-    ------
-    UnsupportedOperationError
-        For a path of numbers, such as ``a/0/1``, that is written below an array whose chunk
-        ``a/0.1`` lies there, and for a chunk where there is no array.
+    Notes
+    -----
+    Consolidated metadata in ``.zmetadata`` is read so, too.
 
     Examples
     --------
-    >>> import zarrstore
-    >>> data = {}
-    >>> store = NestedStore(zarrstore.MemoryStore(data))
-    >>> _ = zarrstore.create_array(store, data=[[1]], zarr_format=2)
-    >>> sorted(data), sorted(store.sync)
-    (['.zarray', '0/0'], ['.zarray', '0.0'])
+    >>> from zarrstore.stores.memory import MemoryStore
+    >>> store = NestedStore(MemoryStore({"a/.zarray": b'{"shape": [2, 2]}', "a/0/1": b"1"}))
+    >>> store.sync["a/.zarray"]
+    b'{"shape": [2, 2], "dimension_separator": "/"}'
     """
 
-    _node_names = (_ARRAY, _GROUP)
+    def _is_virtual(self, key: str) -> bool:
+        return key.rpartition("/")[2] in _COMPLETE
 
-    def _location(self) -> dict[str, Any]:
-        return {"store": self._inner}
+    async def _virtual(self, keys: Sequence[str]) -> list[Buffer | None]:
+        values = await self._inner.get_many(keys)
+        return [
+            None if value is None else _read_as(key, value)
+            for key, value in zip(keys, values, strict=True)
+        ]
 
-    async def _array_at(self, path: str) -> NestedArray | None:
-        return _array(await self._inner.get(join(path, _ARRAY)))
+    async def _virtual_versioned(self, key: str) -> tuple[Buffer, Version | None] | None:
+        found = await self._inner.get_versioned(key, [OffsetByteRequest(0)])
+        return None if found is None else (_read_as(key, found.parts[0]), found.version)
 
-    def _cannot_hold(self, key: str) -> UnsupportedOperationError:
-        return UnsupportedOperationError(
-            f"{self.url} has chunks in nested directories, and so cannot hold the key {key!r}: "
-            "below an array it is a chunk, which is written with dots; where there is none, create "
-            "the array first",
-            store=self.url,
-            key=key,
-        )
+    def _read_back(self, key: str, value: Buffer) -> Buffer:
+        below = self._inner._read_back(key, value)
+        return _read_as(key, below) if self._is_virtual(key) else below
 
-    async def _list(self, prefix: str) -> AsyncIterator[str]:
-        known: dict[str, NestedArray | None] = {}
-        async for below in self._inner.list_prefix(prefix):
-            key = await self._above(below, known)
-            if key.startswith(prefix):
-                yield key
+    async def _set_virtual(
+        self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT] | None
+    ) -> Version | None:
+        return await self._inner.set(key, value, expect=expect)
 
-    async def _list_dir(self, prefix: str) -> AsyncIterator[str]:
-        below = [name async for name in self._inner.list_dir(prefix)]
-        names = await self._names(prefix, below)
-        for name in below if names is None else names:
-            yield name
+    async def _delete_virtual(self, key: str) -> None:
+        await self._inner.delete(key)
+
+    # what is written and listed is what there is below
+
+    _set = WrapperStore._set
+    _set_if = WrapperStore._set_if
+    _set_many = WrapperStore._set_many
+    _set_each = WrapperStore._set_each
+    _delete = WrapperStore._delete
+    _exists = WrapperStore._exists
+    _list = WrapperStore._list
+    _list_dir = WrapperStore._list_dir
 
 
-def _array(document: Buffer | None) -> NestedArray | None:
-    """Return what is needed of a ``.zarray``, ``None`` if it is none."""
-    if document is None:
-        return None
+def _array(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of an array with a separator."""
+    return document if document.get(_MEMBER) is not None else {**document, _MEMBER: "/"}
+
+
+def _consolidated(document: dict[str, Any]) -> dict[str, Any]:
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict):
+        return document
+    completed = {
+        key: _array(each) if key.rpartition("/")[2] == _ARRAY and isinstance(each, dict) else each
+        for key, each in metadata.items()
+    }
+    return {**document, "metadata": completed}
+
+
+_COMPLETE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    _ARRAY: _array,
+    _CONSOLIDATED: _consolidated,
+}
+
+
+def _read_as(key: str, value: Buffer) -> Buffer:
+    """Return what a document is read as."""
     try:
-        found = json.loads(bytes(document))
-        return NestedArray(len(found["shape"]), found.get("dimension_separator", ".") == ".")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
+        found = json.loads(bytes(value))
+    except (ValueError, RecursionError):
+        return value  # what is wrong is said by who needs it
+    if not isinstance(found, dict):
+        return value
+    completed = _COMPLETE[key.rpartition("/")[2]](found)
+    return value if completed == found else json.dumps(completed).encode()
