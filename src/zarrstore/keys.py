@@ -29,8 +29,9 @@ MAX_KEY_BYTES = 1024
 _SURELY_SHORT = MAX_KEY_BYTES // 4
 
 # possessive: a segment that does not fit will not fit if it is shorter
-_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/\\\x00\ud800-\udfff]++"
-_match = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*+").fullmatch
+_SEGMENT = r"(?!\.\.?+(?:/|\Z))[^/\\\x00\ud800-\udfff]++"
+# matches what is no path of segments: of a key there is then no match to be made
+_mismatch = re.compile(rf"(?!{_SEGMENT}(?:/{_SEGMENT})*+\Z)").match
 
 
 def is_key(key: str) -> bool:
@@ -41,7 +42,7 @@ def is_key(key: str) -> bool:
     >>> is_key("a/c/0/0"), is_key("a/../b"), is_key("/a")
     (True, False, False)
     """
-    return _match(key) is not None and (
+    return _mismatch(key) is None and (
         len(key) <= _SURELY_SHORT or len(key.encode()) <= MAX_KEY_BYTES
     )
 
@@ -62,7 +63,7 @@ def check_key(key: str) -> str:
     # as `is_key`, without the call: this runs before every operation
     if (
         isinstance(key, str)
-        and _match(key) is not None
+        and _mismatch(key) is None
         and (len(key) <= _SURELY_SHORT or len(key.encode()) <= MAX_KEY_BYTES)
     ):
         return key

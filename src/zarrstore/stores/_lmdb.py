@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any, ClassVar, NoReturn
 
 from zarrstore.errors import (
@@ -236,7 +236,7 @@ class Environment:
 
     def check_space(self, nbytes: int, key: str) -> None:
         """Raise if a value may not fit on the disk: the kernel would end the process instead."""
-        now = time.monotonic()
+        now = monotonic()
         if now > self._look_at or self._room < nbytes:
             there = os.statvfs(os.path.dirname(self._file))
             self._look_at, self._room = now + _LOOK, there.f_bavail * there.f_frsize - _MARGIN
@@ -251,9 +251,9 @@ class Environment:
         with self._lock:
             outer, self.wanted = self.wanted, True
             try:
-                until = time.monotonic() + _PATIENCE
-                while self.active and time.monotonic() < until:
-                    time.sleep(0.0002)
+                until = monotonic() + _PATIENCE
+                while self.active and monotonic() < until:
+                    sleep(0.0002)
                 yield not self.active
             finally:
                 self.wanted = outer
@@ -261,8 +261,8 @@ class Environment:
     def _before_fork(self, until: float) -> None:
         self._lock.__enter__()
         self.wanted = True
-        while self.active and time.monotonic() < until:
-            time.sleep(0.0002)
+        while self.active and monotonic() < until:
+            sleep(0.0002)
         if not self.active:
             self._shut()
 
@@ -283,7 +283,7 @@ _forked: list[Environment] = []
 
 def _before_fork() -> None:
     """Close what is open: LMDB does not go through a fork. Who needs it opens it again."""
-    until = time.monotonic() + _LONGEST_OPERATION
+    until = monotonic() + _LONGEST_OPERATION
     _forked.extend(Environment._all.values())
     for environment in _forked:
         environment._before_fork(until)
