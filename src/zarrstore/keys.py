@@ -93,7 +93,7 @@ def legal_keys(keys: list[str]) -> list[str]:
     return keys if _surely_legal(keys) else [key for key in keys if is_key(key)]
 
 
-_RARE = ("//", "/.", "\\", "\0/", "/\0", "\0.", "\0\0")
+_RARE = ("//", "/.", "\\")
 
 
 def _surely_legal(keys: Collection[str]) -> bool:
@@ -102,13 +102,13 @@ def _surely_legal(keys: Collection[str]) -> bool:
     This takes a fifth of the time of the one after the other, and most keys are plain.
     """
     try:
-        text = "\0" + "\0".join(keys) + "\0"
+        text = "/" + "/\0/".join(keys) + "/"  # so that each segment is between two slashes
     except TypeError:
         return False
     return (
         text.isascii()
         and not any(rare in text for rare in _RARE)
-        and text.count("\0") == len(keys) + 1
+        and text.count("\0") == len(keys) - 1
         and max(map(len, keys)) <= _SURELY_SHORT
     )
 
