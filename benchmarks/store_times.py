@@ -35,6 +35,8 @@ class Kind:
     """How many keys are written in each cell."""
     deleted: int = 10**9
     """At most so many keys are deleted, where that takes long; 0 where it cannot be done."""
+    kept: bool = False
+    """Whether reading is timed when all was read before."""
     batches: bool = False
     """Whether many at once are timed, too."""
     listed: bool = False
@@ -53,7 +55,7 @@ KINDS = {
     "TempStore": Kind(lambda module, path, _: module.TempStore(dir=os.path.dirname(path))),
     "FSStore": Kind(lambda module, path, _: module.FSStore(path), batches=True),
     "ZipStore": Kind(lambda module, path, _: module.ZipStore(path, mode="w"), deleted=0),
-    "LRUStoreCache": Kind(_lru_cache),
+    "LRUStoreCache": Kind(_lru_cache, kept=True),
     "SQLiteStore": Kind(
         lambda module, path, _: module.SQLiteStore(path), batches=True, listed=True
     ),
@@ -97,15 +99,16 @@ def times(module: Any, name: str, path: str, port: int, size: int, count: int) -
     if name == "ConsolidatedMetadataStore":
         return _of_metadata(module, count)
     with kind.make(module, path, port) as mapping:
-        found = _one_by_one(mapping, os.urandom(size), count, min(count, kind.deleted))
+        found = _one_by_one(mapping, os.urandom(size), count, kind)
     if kind.batches:
         with kind.make(module, f"{path}-batches", port) as mapping:
             found |= _many_at_once(mapping, os.urandom(size), count)
     return found
 
 
-def _one_by_one(mapping: Any, value: bytes, count: int, deleted: int) -> dict[str, float]:
+def _one_by_one(mapping: Any, value: bytes, count: int, kind: Kind) -> dict[str, float]:
     names = keys(count)
+    deleted = min(count, kind.deleted)
 
     def write() -> None:
         for name in names:
@@ -120,8 +123,10 @@ def _one_by_one(mapping: Any, value: bytes, count: int, deleted: int) -> dict[st
         for name in names[:deleted]:
             del mapping[name]
 
-    found = {
-        "set": seconds(write) / count,
+    found = {"set": seconds(write) / count}
+    if kind.kept:
+        read()
+    found |= {
         "get": seconds(read) / count,
         # without len(), for which list() would ask a mapping
         "list": seconds(lambda: list(iter(mapping))) / count,
