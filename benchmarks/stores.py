@@ -13,119 +13,51 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
 
-from daemons import Secantus, Valkey  # noqa: E402
+import daemons  # noqa: E402
 
-import zarrstore  # noqa: E402
-from benchmarks.store_times import CELLS, keys, seconds, times  # noqa: E402
+import zarrstore.v2  # noqa: E402
+from benchmarks.store_times import CELLS, KINDS, seconds, times  # noqa: E402
 from benchmarks.workers import Worker  # noqa: E402
 
 WORKER = "benchmarks.stores_zarr2_worker"
-PACKAGES = ("lmdb", "redis[hiredis]", "pymongo")
-BATCH = 2**22
-"""Bytes that are read, or written, at once by ``get_many`` and ``set_many``."""
-
-
-@dataclass(frozen=True)
-class Maker:
-    """How a store is made, for a path where nothing is, and what is asked of it."""
-
-    make: Callable[[Path, int | None], Any]
-    """Called with the port of the server, too, where there is one."""
-    server: Callable[[], Any] = nullcontext
-    """What is to run meanwhile."""
-    count: int = 10**9
-    """At most so many keys are written."""
-    deleted: int = 10**9
-    """At most so many keys are deleted, where that takes long."""
-    batches: bool = False
-    """Whether ``set_many`` and ``get_many`` are timed, which zarr 2 does not have."""
-    listed: bool = False
-    """Whether 100 keys among a million are listed."""
-
-
-MAKERS = {
-    "SQLiteStore": Maker(lambda path, _: zarrstore.SQLiteStore(path), batches=True, listed=True),
-    "LMDBStore": Maker(lambda path, _: zarrstore.LMDBStore(path), batches=True, listed=True),
-    "DBMStore": Maker(lambda path, _: zarrstore.DBMStore(path, open="dumb"), deleted=200),
-    "RedisStore": Maker(
-        lambda path, port: zarrstore.RedisStore(path.name, host="127.0.0.1", port=port),
-        server=Valkey,
-        batches=True,
-    ),
-    # there zarr 2 has no index of its keys: each takes as long as there are others
-    "MongoDBStore": Maker(
-        lambda path, port: zarrstore.MongoDBStore("ours", path.name, host="127.0.0.1", port=port),
-        server=Secantus,
-        count=1000,
-        batches=True,
-    ),
-}
-
-
-def ours(maker: Maker, path: Path, port: int | None, size: int, count: int) -> dict[str, float]:
-    """Return the seconds for an operation of one key."""
-    with maker.make(path, port).sync as sync:
-        found = times(sync, size, count, min(count, maker.deleted))
-    if maker.batches:
-        names = keys(count)
-        with maker.make(path.with_suffix(".many"), port).sync as sync:
-            value, at_once = os.urandom(size), BATCH // size
-            parts = [names[at : at + at_once] for at in range(0, count, at_once)]
-            for what, run in (
-                ("set_many", lambda part: sync.set_many(dict.fromkeys(part, value))),
-                ("get_many", sync.get_many),
-            ):
-                found[what] = sum(seconds(partial(run, part)) for part in parts) / count
-    return found
+PACKAGES = ("fsspec", "lmdb", "redis[hiredis]", "pymongo")
 
 
 def compare(name: str, worker: Worker, folder: Path, rounds: int) -> None:
     """Print the rows of one class."""
-    maker = MAKERS[name]
-    for size, most in CELLS:
-        count = min(most, maker.count)
+    kind = KINDS[name]
+    for size, count in zip(CELLS, kind.counts, strict=False):
         best: dict[str, tuple[float, float]] = {}
         for number in range(rounds):
             place = folder / f"{name}-{size}-{number}"
             place.mkdir()
-            with maker.server() as server:
-                port = None if server is None else server.port
-                request = {
-                    "do": "times",
-                    "name": name,
-                    "path": str(place / "theirs"),
-                    "port": port,
-                    "size": size,
-                    "count": count,
-                    "deleted": min(count, maker.deleted),
-                }
-                theirs = worker.ask(request)
-                mine = ours(maker, place / "ours", port, size, count)
+            server = getattr(daemons, kind.server)() if kind.server else nullcontext()
+            with server:
+                of = {"name": name, "size": size, "count": count}
+                of["port"] = server.port if kind.server else 0
+                theirs = worker.ask({"do": "times", "of": {**of, "path": str(place / "theirs")}})
+                mine = times(zarrstore.v2, path=str(place / "ours"), **of)
             for what, taken in mine.items():
                 least = best.get(what, (math.inf, math.inf))
-                best[what] = min(least[0], taken), min(least[1], theirs[what.split("_")[0]])
+                best[what] = min(least[0], taken), min(least[1], theirs[what])
             shutil.rmtree(place)
         for what, (mine_taken, their_taken) in best.items():
             print(
-                f"| {name} | {what} | {size // 1024} KiB | {mine_taken * 1e6:.1f} µs | "
-                f"{their_taken * 1e6:.1f} µs | {their_taken / mine_taken:.2f} |",
+                f"| {name} | {what} | {size // 1024} KiB | {mine_taken * 1e6:.2f} µs | "
+                f"{their_taken * 1e6:.2f} µs | {their_taken / mine_taken:.2f} |",
                 flush=True,
             )
 
 
 def list_among_a_million(name: str, folder: Path) -> None:
     """Print how long it takes to list a prefix of 100 keys among a million."""
-    with MAKERS[name].make(folder / f"{name}-million", None).sync as sync:
+    with KINDS[name].make(zarrstore.v2, str(folder / f"{name}-million"), 0) as sync:
         for part in range(100):
             sync.set_many(
                 {f"a/{part:02}/{node:02}/{leaf}": b"" for node in range(100) for leaf in range(100)}
@@ -145,12 +77,12 @@ def list_among_a_million(name: str, folder: Path) -> None:
 def main() -> None:
     """Time what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(MAKERS)}; by default all")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(KINDS)}; by default all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", help="where to write; by default the temporary folder")
     parser.add_argument("--no-million", action="store_true", help="leave the long listings out")
     arguments = parser.parse_args()
-    names = arguments.names or list(MAKERS)
+    names = arguments.names or list(KINDS)
     worker = Worker(WORKER, PACKAGES)
     version, python = worker.ask({"do": "versions"})
     print(
@@ -167,7 +99,7 @@ def main() -> None:
             if not arguments.no_million:
                 print()
                 for name in names:
-                    if MAKERS[name].listed:
+                    if KINDS[name].listed:
                         list_among_a_million(name, Path(folder))
     finally:
         worker.close()

@@ -34,6 +34,7 @@ from typing import Any, Self, TypeVar
 
 from zarrstore.byte_range import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarrstore.errors import NotShareableError, ReadOnlyError, StoreClosedError
+from zarrstore.keys import check_key
 from zarrstore.listable import Listable
 from zarrstore.operations import ABSENT, Absent, Buffer, Capability, Stat, Version
 from zarrstore.readable import Readable
@@ -60,6 +61,8 @@ __all__ = [
 ]
 
 S = TypeVar("S", bound="Store")
+
+_READ, _WRITE, _DELETE = Capability.READ.value, Capability.WRITE.value, Capability.DELETE.value
 
 
 class Store(Listable):
@@ -142,6 +145,7 @@ class Store(Listable):
         if self._closed:
             return
         self._closed = True
+        self._allowed = 0
         if self._view_of is None:
             await self._home.run(self._close_now)
 
@@ -189,7 +193,7 @@ class Store(Listable):
         view.__dict__.update(target.__dict__)
         view._view_of = target
         view._read_only = read_only
-        view._allowed = None
+        view._possible, view._allowed = None, 0
         return view
 
     def __repr__(self) -> str:
@@ -226,9 +230,29 @@ class Store(Listable):
 
 
 _HOOKS = frozenset(
-    """_close _delete _delete_dir _exists _get _get_each _get_each_into _get_into _get_many _get_range
-    _get_ranges _get_versioned _getsize_prefix _is_empty _list _list_dir _set _set_each _set_if
-    _set_many _stat""".split()
+    [
+        "_close",
+        "_delete",
+        "_delete_dir",
+        "_exists",
+        "_get",
+        "_get_each",
+        "_get_each_into",
+        "_get_into",
+        "_get_many",
+        "_get_range",
+        "_get_ranges",
+        "_get_versioned",
+        "_getsize_prefix",
+        "_is_empty",
+        "_list",
+        "_list_dir",
+        "_set",
+        "_set_each",
+        "_set_if",
+        "_set_many",
+        "_stat",
+    ]
 )
 
 
@@ -272,21 +296,35 @@ class BlockingStore(Store):
 
     def _get_plainly(self, key: str) -> Buffer | None:
         """Do what `get` does without coroutines: the hooks are plain functions."""
-        self._reading("get", key)
-        target: Any = self._view_of or self
-        return frozen(target._get(key))
+        target: Any = self
+        if self._allowed & _READ:  # no need of `_reading`, and this is no view
+            check_key(key)
+        else:
+            self._reading("get", key)
+            target = self._view_of or self
+        value = target._get(key)
+        return value if type(value) is bytes else frozen(value)
 
     def _set_plainly(self, key: str, value: Any) -> Version | None:
         """Do what `set` does without coroutines: see `_get_plainly`."""
-        self._writing("set", key)
-        target: Any = self._view_of or self
-        version: Version | None = target._set(key, self._value(value))
+        target: Any = self
+        if self._allowed & _WRITE:
+            check_key(key)
+        else:
+            self._writing("set", key)
+            target = self._view_of or self
+        data = value if type(value) is bytes else self._value(value)
+        version: Version | None = target._set(key, data)
         return version
 
     def _delete_plainly(self, key: str) -> bool | None:
         """Do what `delete` does without coroutines; return what the hook does."""
-        self._deleting(key)
-        target: Any = self._view_of or self
+        target: Any = self
+        if self._allowed & _DELETE:
+            check_key(key)
+        else:
+            self._deleting(key)
+            target = self._view_of or self
         found: bool | None = target._delete(key)
         return found
 

@@ -29,8 +29,9 @@ MAX_KEY_BYTES = 1024
 _SURELY_SHORT = MAX_KEY_BYTES // 4
 
 # possessive: a segment that does not fit will not fit if it is shorter
-_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/\\\x00\ud800-\udfff]++"
-_match = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*+").fullmatch
+_SEGMENT = r"(?!\.\.?+(?:/|\Z))[^/\\\x00\ud800-\udfff]++"
+# matches what is no path of segments: of a key there is then no match to be made
+_mismatch = re.compile(rf"(?!{_SEGMENT}(?:/{_SEGMENT})*+\Z)").match
 
 
 def is_key(key: str) -> bool:
@@ -41,7 +42,7 @@ def is_key(key: str) -> bool:
     >>> is_key("a/c/0/0"), is_key("a/../b"), is_key("/a")
     (True, False, False)
     """
-    return _match(key) is not None and (
+    return _mismatch(key) is None and (
         len(key) <= _SURELY_SHORT or len(key.encode()) <= MAX_KEY_BYTES
     )
 
@@ -62,7 +63,7 @@ def check_key(key: str) -> str:
     # as `is_key`, without the call: this runs before every operation
     if (
         isinstance(key, str)
-        and _match(key) is not None
+        and _mismatch(key) is None
         and (len(key) <= _SURELY_SHORT or len(key.encode()) <= MAX_KEY_BYTES)
     ):
         return key
@@ -92,7 +93,7 @@ def legal_keys(keys: list[str]) -> list[str]:
     return keys if _surely_legal(keys) else [key for key in keys if is_key(key)]
 
 
-_RARE = ("//", "/.", "\\", "\0/", "/\0", "\0.", "\0\0")
+_RARE = ("//", "/.", "\\")
 
 
 def _surely_legal(keys: Collection[str]) -> bool:
@@ -101,15 +102,25 @@ def _surely_legal(keys: Collection[str]) -> bool:
     This takes a fifth of the time of the one after the other, and most keys are plain.
     """
     try:
-        text = "\0" + "\0".join(keys) + "\0"
+        text = "/" + "/\0/".join(keys) + "/"  # so that each segment is between two slashes
     except TypeError:
         return False
     return (
         text.isascii()
         and not any(rare in text for rare in _RARE)
-        and text.count("\0") == len(keys) + 1
-        and max(map(len, keys)) <= _SURELY_SHORT
+        and text.count("\0") == len(keys) - 1
+        and _is_short_between_nuls(text)
     )
+
+
+def _is_short_between_nuls(text: str) -> bool:
+    """Tell whether no part is too long, in a look for many parts: faster than one at each."""
+    at = 0
+    while len(text) - at > _SURELY_SHORT:
+        at = text.rfind("\0", at, at + _SURELY_SHORT) + 1
+        if at == 0:
+            return False
+    return True
 
 
 def check_prefix(prefix: str) -> str:

@@ -182,7 +182,11 @@ class Operations(ABC):
     _closed = False
     _view_of: Operations | None = None
     _capabilities: Capability | None = None
-    _allowed: int | None = None
+    _possible: int | None = None
+    """The capabilities as bits, once they are asked for."""
+    _allowed = 0
+    """What may be done without a further look, as bits: nothing before the first, once the store
+    is closed, and in a view, which closes with what it views."""
 
     @property
     @abstractmethod
@@ -228,16 +232,18 @@ class Operations(ABC):
 
     def _require(self, capability: Capability, what: str, instead: str, key: str = "") -> None:
         """Raise unless the store is open and can do something, whatever the arguments."""
-        if self._allowed is None:
-            self._allowed = self.capabilities.value
         # _value_ and plain attributes: this runs before every operation
-        if (
-            capability._value_ & self._allowed
-            and not self._closed
-            and (self._view_of is None or not self._view_of._closed)
-        ):
+        if capability._value_ & self._allowed:
             return
         self._check_open()
+        if self._possible is None:
+            self._possible = self.capabilities.value
+        if self._view_of is None:
+            self._allowed = self._possible
+            if self._closed:  # meanwhile
+                self._allowed = 0
+        if capability._value_ & self._possible:
+            return
         if self._read_only and capability in _CHANGES:
             raise ReadOnlyError(
                 f"{what} needs a writable store, and {self.url} is read-only; "

@@ -243,10 +243,16 @@ class SyncStore(MutableMapping[str, bytes]):
         return value if type(value) is bytes else bytes(value)
 
     def __setitem__(self, key: str, value: Any) -> None:
+        if type(value) is not bytes:
+            value = self._contiguous(value)
         if self._plain is not None:
             self._plain._set_plainly(key, value)
         else:
             self._drive(self._store.set, key, value)
+
+    def _contiguous(self, value: Any) -> Any:
+        """Return what the store is given for a value that is no ``bytes``."""
+        return value
 
     def __delitem__(self, key: str) -> None:
         if self._plain is not None and self._store._delete_tells:

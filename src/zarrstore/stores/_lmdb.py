@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any, ClassVar, NoReturn
 
 from zarrstore.errors import (
@@ -263,7 +263,7 @@ class Environment:
             with self.used():
                 freed = 0 if self.env is None else self.env.reader_check()
             if not freed:  # by processes that were killed: so some may end
-                time.sleep(_PAUSE)
+                sleep(_PAUSE)
             return True
         with self._alone() as alone:
             if alone and self.env is not None:
@@ -280,7 +280,7 @@ class Environment:
 
         `Elsewhere` if the file is at its path no more.
         """
-        now = time.monotonic()
+        now = monotonic()
         if now > self._look_at or self._room < nbytes:
             if self._is_elsewhere():
                 raise Elsewhere
@@ -297,9 +297,9 @@ class Environment:
         with self._lock:
             outer, self.wanted = self.wanted, True
             try:
-                until = time.monotonic() + _PATIENCE
-                while self.active and time.monotonic() < until:
-                    time.sleep(0.0002)
+                until = monotonic() + _PATIENCE
+                while self.active and monotonic() < until:
+                    sleep(0.0002)
                 yield not self.active
             finally:
                 self.wanted = outer
@@ -307,8 +307,8 @@ class Environment:
     def _before_fork(self, until: float) -> None:
         self._lock.__enter__()
         self.wanted = True
-        while self.active and time.monotonic() < until:
-            time.sleep(0.0002)
+        while self.active and monotonic() < until:
+            sleep(0.0002)
         if not self.active:
             self._shut()
 
@@ -329,7 +329,7 @@ _forked: list[Environment] = []
 
 def _before_fork() -> None:
     """Close what is open: LMDB does not go through a fork. Who needs it opens it again."""
-    until = time.monotonic() + _LONGEST_OPERATION
+    until = monotonic() + _LONGEST_OPERATION
     _forked.extend(Environment.all())
     for environment in _forked:
         environment._before_fork(until)

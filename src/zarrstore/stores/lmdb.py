@@ -193,19 +193,16 @@ class LMDBStore(BlockingStore):
         name = key.encode()
         environment = self._environment
         active = environment.active
-        transaction: Transaction = None
         active.append(None)
         try:
             # what `_run` does, as far as it is needed here: it takes longer than LMDB itself
             if environment.env is not None and not environment.wanted:
-                transaction = environment.env.begin()
-                value: Buffer | None = transaction.get(name)
+                # the transaction ends with its last reference, which takes no call
+                value: Buffer | None = environment.env.begin().get(name)
                 return value
         except lmdb.Error:
             pass  # and once again, with what may be done about it
         finally:
-            if transaction is not None:
-                transaction.abort()
             active.pop()
         if len(name) > MAX_KEY_BYTES:
             return None
@@ -316,30 +313,38 @@ class LMDBStore(BlockingStore):
         return self._run(write, "write", key, missing, writing=True)
 
     def _set(self, key: str, value: Any) -> None:
-        self._change(key, self._name(key), value)
+        self._change(key, value)
 
-    def _change(self, key: str, name: bytes, value: Any) -> bool:
+    def _change(self, key: str, value: Any) -> bool:
         """Write a value, or delete it if there is none; tell whether something was changed."""
+        name = key.encode()
         environment = self._environment
         active = environment.active
-        transaction: Transaction = None
         active.append(None)
         try:
             # as in `_get`
             if environment.is_writable and not environment.wanted and not self._durable:
                 environment.check_place(0 if value is None else len(value), key)
                 transaction = environment.env.begin(None, None, True)
-                done = transaction.delete(name) if value is None else transaction.put(name, value)
-                transaction.commit()
-                return bool(done)
+                try:
+                    done: bool = (
+                        transaction.delete(name) if value is None else transaction.put(name, value)
+                    )
+                    transaction.commit()
+                except BaseException:
+                    transaction.abort()  # now: the error keeps it
+                    raise
+                return done
         except lmdb.Error:
             pass
         finally:
-            if transaction is not None:
-                transaction.abort()  # which does nothing after a commit
             active.pop()
         if value is None:
-            return self._write(lambda found: bool(found.delete(name)), key, False)
+            # nothing is made, or opened for writing, for what is not there
+            return self._exists(key) and self._write(
+                lambda found: bool(found.delete(name)), key, False
+            )
+        name = self._name(key)
         return self._write(lambda found: bool(found.put(name, value)), key, False, len(value))
 
     def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Version:
@@ -385,13 +390,8 @@ class LMDBStore(BlockingStore):
         return name
 
     def _delete(self, key: str) -> bool:
-        name = key.encode()
-        if len(name) > MAX_KEY_BYTES:
-            return False
-        if not self._environment.is_writable and not self._exists(key):
-            return False  # nothing is made, or opened for writing, for that
         try:
-            return self._change(key, name, None)
+            return self._change(key, None)
         except BackendError:  # on a full disk nothing is refused that changes nothing
             if self._exists(key):
                 raise

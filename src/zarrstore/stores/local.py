@@ -83,6 +83,7 @@ class LocalStore(BlockingStore):
     """
 
     _takes_views = True
+    _delete_tells = True
 
     def __init__(
         self,
@@ -304,21 +305,22 @@ class LocalStore(BlockingStore):
         finally:
             os.close(descriptor)
 
-    def _delete(self, key: str) -> None:
+    def _delete(self, key: str) -> bool:
         path = self._base + key
         directory = key.rpartition("/")[0]
         try:
             self._files.enter(directory)
             if is_temporary(key) or not stat_module.S_ISREG(os.lstat(path).st_mode):
-                return
+                return False
             os.unlink(path)
             if self._durable:
                 sync_directory(self._base + directory)
         except OSError as error:
             if error.errno in _MISSING:
-                return
+                return False
             raise_backend_error(error, "delete", self.url, key)
         self._files.prune(directory)
+        return True
 
     def _delete_dir(self, prefix: str) -> None:
         directory = prefix.rstrip("/")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from contextlib import suppress
 from typing import Any
 
 from zarrstore.abc import BlockingStore
@@ -36,6 +35,8 @@ class MappingStore(BlockingStore):
     {'a': b'1'}
     """
 
+    _delete_tells = True
+
     def __init__(self, mapping: MutableMapping[str, Any], *, read_only: bool = False) -> None:
         super().__init__(read_only=read_only)
         if not isinstance(mapping, MutableMapping):
@@ -63,9 +64,12 @@ class MappingStore(BlockingStore):
     def _set(self, key: str, value: bytes) -> None:
         self._mapping[key] = value
 
-    def _delete(self, key: str) -> None:
-        with suppress(KeyError):
+    def _delete(self, key: str) -> bool:
+        try:
             del self._mapping[key]
+        except KeyError:
+            return False
+        return True
 
     def _list(self, prefix: str) -> Iterator[str]:
         for key in list(self._mapping):

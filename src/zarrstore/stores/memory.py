@@ -100,6 +100,7 @@ class MemoryStore(BlockingStore):
     """
 
     _home = CALLER
+    _delete_tells = True
 
     def __init__(
         self,
@@ -203,11 +204,11 @@ class MemoryStore(BlockingStore):
                 raise self._conflict(key, expect, found)
             return self._set(key, value)
 
-    def _delete(self, key: str) -> None:
+    def _delete(self, key: str) -> bool:
         data = self._writable()
         with data.lock:
-            data.values.pop(key, None)
             data.forget(key)
+            return data.values.pop(key, None) is not None
 
     def _set_many(self, items: Sequence[tuple[str, bytes]]) -> None:
         self._set_each(items)

@@ -8,6 +8,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -41,6 +42,9 @@ _DELETE = "DELETE FROM zarr WHERE k = ?"
 _MANY = "SELECT j.key, v FROM json_each(?) AS j CROSS JOIN zarr ON k = j.value"
 _RANGE = "FROM zarr WHERE k >= ? AND k < ?"
 _PAGE = f"SELECT k {_RANGE} ORDER BY k LIMIT ?"
+# some keys as one string, and where to go on: a row for each key takes longer than to find it
+_NEXT = "ifnull((SELECT k FROM zarr WHERE k >= ?1 AND k < ?2 ORDER BY k LIMIT 1 OFFSET ?3), ?2)"
+_KEYS = f"SELECT json_group_array(k), e FROM (SELECT {_NEXT} AS e) JOIN zarr ON k >= ?1 AND k < e"  # noqa: S608
 _DELETE_RANGE = f"DELETE {_RANGE}"
 _SIZE = f"SELECT ifnull(sum({_LENGTH}), 0) {_RANGE}"
 
@@ -336,14 +340,17 @@ class SQLiteStore(BlockingStore):
         return [key for (key,) in rows or ()]
 
     def _list(self, prefix: str) -> Iterator[str]:
+        return chain.from_iterable(self._pages(prefix))
+
+    def _pages(self, prefix: str) -> Iterator[list[str]]:
         low, high = _bounds(prefix)
         size = 64
-        while page := self._page(low, high, size, prefix):
-            yield from page
-            if len(page) < size:
+        while row := self._row(_KEYS, (low, high, size), "list", prefix):
+            keys, low = row
+            yield json.loads(keys)
+            if low is None or low == high:
                 return
-            low = page[-1] + "\0"  # the next string there can be
-            size = min(2 * size, _LARGEST_PAGE)
+            size = min(4 * size, _LARGEST_PAGE)
 
     def _list_dir(self, prefix: str) -> Iterator[str]:
         low, high = _bounds(prefix)

@@ -37,7 +37,9 @@ class LevelledStore(V2Store):
 
     def __delitem__(self, key: str) -> None:
         """Delete a key, or all that is below a path."""
-        if key not in self and not self.is_empty(key):
-            self.delete_dir(key)
-        else:
+        try:
             super().__delitem__(key)
+        except KeyNotFoundError:
+            if self.is_empty(key):
+                raise
+            self.delete_dir(key)

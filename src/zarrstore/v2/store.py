@@ -150,8 +150,8 @@ class V2Store(SyncStore):
         except InvalidKeyError:
             return False
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, _buffer(value))
+    def _contiguous(self, value: Any) -> Any:
+        return _buffer(value)
 
     def getitems(
         self, keys: Iterable[str], *, contexts: Mapping[str, Any] | None = None
