@@ -370,8 +370,9 @@ def copy_store(
     -----
     A few batches of 4 MiB, or single values, are in memory at a time, twice if they are verified.
     Nobody may change the source meanwhile. A zip file is written when it is closed: a copy to one
-    goes on after an error, and begins again if its process was killed. `copy` changes chunks,
-    codecs and the version of the format.
+    goes on after an error, and begins again if its process was killed. What no store has for a
+    key, such as ``a//b`` in a dict, is not seen. `copy` changes chunks, codecs and the version of
+    the format.
 
     Examples
     --------
