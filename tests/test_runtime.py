@@ -943,12 +943,15 @@ class TestListings:
             def _get(self, key):
                 return b""
 
-            async def _list(self, prefix):
-                try:
-                    for n in range(100):
-                        yield f"d/{n}"
-                finally:
-                    closed.append(True)
+            def _list(self, prefix):
+                return keys()
+
+        async def keys():
+            try:
+                for n in range(100):
+                    yield f"d/{n}"
+            finally:
+                closed.append(True)
 
         async for _ in Inline().list():
             break

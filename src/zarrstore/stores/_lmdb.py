@@ -28,7 +28,7 @@ except ImportError as error:
         name="lmdb",
     ) from error
 
-__all__ = ["MAX_KEY_BYTES", "MENDABLE", "Environment", "lmdb", "raise_lmdb_error"]
+__all__ = ["MAX_KEY_BYTES", "MENDABLE", "Environment", "lmdb", "name_of", "raise_lmdb_error"]
 
 MAX_KEY_BYTES = 511
 _READERS = 1024
@@ -61,6 +61,20 @@ _NUMBERS = (
     errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
     errno.EISDIR, errno.EFBIG, errno.EIO, errno.EAGAIN, errno.ENOMEM, errno.EDQUOT,
 )  # fmt: skip
+
+
+def name_of(key: str, store: str) -> bytes:
+    """Return a key as the database has it, or raise if it cannot have it."""
+    name = key.encode()
+    if len(name) > MAX_KEY_BYTES:
+        raise BackendError(
+            f"cannot write {key!r} in {store}: LMDB takes keys of {MAX_KEY_BYTES} bytes, "
+            f"and this one has {len(name)}; use a shorter key",
+            store=store,
+            key=key,
+            errno=errno.ENAMETOOLONG,
+        )
+    return name
 
 
 def raise_lmdb_error(error: Exception, action: str, store: str, key: str) -> NoReturn:

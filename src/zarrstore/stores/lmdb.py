@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import functools
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,14 @@ from zarrstore.readable import Receive
 from zarrstore.stores._arguments import checked_flag, checked_number
 from zarrstore.stores._batches import portions, version_of_content
 from zarrstore.stores._files import raise_backend_error
-from zarrstore.stores._lmdb import MAX_KEY_BYTES, MENDABLE, Environment, lmdb, raise_lmdb_error
+from zarrstore.stores._lmdb import (
+    MAX_KEY_BYTES,
+    MENDABLE,
+    Environment,
+    lmdb,
+    name_of,
+    raise_lmdb_error,
+)
 from zarrstore.stores._paths import checked_path, path_of_url
 
 __all__ = ["LMDBStore"]
@@ -92,8 +99,7 @@ class LMDBStore(BlockingStore):
         self._subdir = checked_flag("subdir", is_folder)
         self._map_size = checked_number("map_size", map_size, least=1)
         self._durable = checked_flag("durable", durable)
-        self._environment = Environment.of(self._path, self._subdir, self._map_size)
-        self._release = weakref.finalize(self, self._environment.release)
+        self._releases: list[weakref.finalize[Any, Any]] = []
 
     @classmethod
     def from_url(
@@ -146,8 +152,15 @@ class LMDBStore(BlockingStore):
     def _identity(self) -> object:
         return self._path
 
+    @functools.cached_property
+    def _environment(self) -> Environment:
+        environment = Environment.of(self._path, self._subdir, self._map_size)
+        self._releases.append(weakref.finalize(self, environment.release))
+        return environment
+
     def _close(self) -> None:
-        self._release()
+        for release in self._releases:
+            release()
 
     def _run(
         self,
@@ -344,11 +357,11 @@ class LMDBStore(BlockingStore):
             return self._exists(key) and self._write(
                 lambda found: bool(found.delete(name)), key, False
             )
-        name = self._name(key)
+        name = name_of(key, self.url)
         return self._write(lambda found: bool(found.put(name, value)), key, False, len(value))
 
     def _set_if(self, key: str, value: Any, expect: Version | Literal[Absent.ABSENT]) -> Version:
-        name = self._name(key)
+        name = name_of(key, self.url)
 
         def write(transaction: Transaction) -> Version:
             there = transaction.get(name)
@@ -361,7 +374,7 @@ class LMDBStore(BlockingStore):
         return self._write(write, key, "", len(value))
 
     def _set_many(self, items: Sequence[tuple[str, Any]]) -> None:
-        pairs = [(self._name(key), value) for key, value in items]
+        pairs = [(name_of(key, self.url), value) for key, value in items]
         for some in portions(pairs, 2**26):
 
             def write(transaction: Transaction, some: Any = some) -> bool:
@@ -376,18 +389,6 @@ class LMDBStore(BlockingStore):
         copies = ((key, bytes(value)) for key, value in items)
         for some in portions(copies):
             self._set_many(some)
-
-    def _name(self, key: str) -> bytes:
-        name = key.encode()
-        if len(name) > MAX_KEY_BYTES:
-            raise BackendError(
-                f"cannot write {key!r} in {self.url}: LMDB takes keys of {MAX_KEY_BYTES} bytes, "
-                f"and this one has {len(name)}; use a shorter key",
-                store=self.url,
-                key=key,
-                errno=errno.ENAMETOOLONG,
-            )
-        return name
 
     def _delete(self, key: str) -> bool:
         try:
