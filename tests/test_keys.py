@@ -46,6 +46,7 @@ PLAIN = st.text(st.sampled_from("abc-_0123"), min_size=1, max_size=5)
 @example(["a", "b/", "/c"])
 @example(["a", ".zgroup", "..", "a/."])
 @example(["a" * 257, "b"])
+@example(["a"] * 200 + ["b" * 1025] + ["c"] * 200)
 def test_many_keys_at_once(keys):
     assert legal_keys(keys) == [key for key in keys if legal(key)]
     if all(map(legal, keys)):
