@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,11 +29,9 @@ from zarrstore.stores._lmdb import (
 from zarrstore.stores._paths import checked_path, path_of_url
 
 __all__ = ["LMDBStore"]
-
 T = TypeVar("T")
 
 Transaction: TypeAlias = Any
-"""Of the package lmdb, which is imported at the first use."""
 
 _MAP_SIZE = 2**40
 _PAGE = 1024
@@ -99,6 +96,7 @@ class LMDBStore(BlockingStore):
         self._subdir = checked_flag("subdir", is_folder)
         self._map_size = checked_number("map_size", map_size, least=1)
         self._durable = checked_flag("durable", durable)
+        self._environment: Environment | None = None  # looked for at the first use
         self._releases: list[weakref.finalize[Any, Any]] = []
 
     @classmethod
@@ -152,11 +150,10 @@ class LMDBStore(BlockingStore):
     def _identity(self) -> object:
         return self._path
 
-    @functools.cached_property
-    def _environment(self) -> Environment:
-        environment = Environment.of(self._path, self._subdir, self._map_size)
-        self._releases.append(weakref.finalize(self, environment.release))
-        return environment
+    def _find(self) -> Environment:
+        found = self._environment = Environment.of(self._path, self._subdir, self._map_size)
+        self._releases.append(weakref.finalize(self, found.release))
+        return found
 
     def _close(self) -> None:
         for release in self._releases:
@@ -173,13 +170,14 @@ class LMDBStore(BlockingStore):
         writing: bool = False,
     ) -> T:
         """Return what a function returns that reads, or writes, in one transaction."""
+        environment = self._environment or self._find()
         failed: Any = None
         for _ in range(_ATTEMPTS):
             try:
-                if failed is not None and not self._environment.mend(failed):
+                if failed is not None and not environment.mend(failed):
                     break
-                with self._environment.used():
-                    env = self._opened(action, key, writing)
+                with environment.used():
+                    env = self._opened(environment, action, key, writing)
                     if env is None:
                         return missing
                     with env.begin(write=writing, buffers=buffers) as transaction:
@@ -194,9 +192,9 @@ class LMDBStore(BlockingStore):
         raise_lmdb_error(failed, action, self.url, key)
         raise AssertionError
 
-    def _opened(self, action: str, key: str, writing: bool) -> Any:
+    def _opened(self, environment: Environment, action: str, key: str, writing: bool) -> Any:
         try:
-            return self._environment.opened(writing)
+            return environment.opened(writing)
         except ZarrStoreError:
             raise
         except OSError as error:
@@ -204,7 +202,7 @@ class LMDBStore(BlockingStore):
 
     def _get(self, key: str) -> Buffer | None:
         name = key.encode()
-        environment = self._environment
+        environment = self._environment or self._find()
         active = environment.active
         active.append(None)
         try:
@@ -319,8 +317,10 @@ class LMDBStore(BlockingStore):
         return self._look(key, lambda _: True) is not None
 
     def _write(self, work: Callable[[Transaction], T], key: str, missing: T, nbytes: int = 0) -> T:
+        environment = self._environment or self._find()
+
         def write(transaction: Transaction) -> T:
-            self._environment.check_place(nbytes, key)
+            environment.check_place(nbytes, key)
             return work(transaction)
 
         return self._run(write, "write", key, missing, writing=True)
@@ -331,7 +331,7 @@ class LMDBStore(BlockingStore):
     def _change(self, key: str, value: Any) -> bool:
         """Write a value, or delete it if there is none; tell whether something was changed."""
         name = key.encode()
-        environment = self._environment
+        environment = self._environment or self._find()
         active = environment.active
         active.append(None)
         try:
