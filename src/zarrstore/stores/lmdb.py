@@ -15,6 +15,7 @@ from zarrstore.byte_range import ByteRequest, resolve
 from zarrstore.errors import BackendError, StoreURLError, ZarrStoreError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
+from zarrstore.requests import part_of
 from zarrstore.stores._arguments import checked_flag, checked_number
 from zarrstore.stores._batches import portions, version_of_content
 from zarrstore.stores._files import raise_backend_error
@@ -29,10 +30,9 @@ from zarrstore.stores._lmdb import (
 from zarrstore.stores._paths import checked_path, path_of_url
 
 __all__ = ["LMDBStore"]
+
 T = TypeVar("T")
-
 Transaction: TypeAlias = Any
-
 _MAP_SIZE = 2**40
 _PAGE = 1024
 _AT_ONCE = 64
@@ -235,18 +235,18 @@ class LMDBStore(BlockingStore):
         return self._run(read, "read", key, None)
 
     def _get_range(self, key: str, byte_range: ByteRequest) -> Buffer | None:
-        return self._look(key, lambda value: _part(value, byte_range))
+        return self._look(key, lambda value: bytes(part_of(value, byte_range)))
 
     def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> list[Buffer] | None:
-        return self._look(key, lambda value: [_part(value, each) for each in byte_ranges])
+        return self._look(key, lambda value: [bytes(part_of(value, each)) for each in byte_ranges])
 
     def _get_versioned(
         self, key: str, byte_ranges: Sequence[ByteRequest], then: Then | None
     ) -> Versioned | None:
         def read(value: memoryview) -> Versioned:
-            parts: list[Buffer] = [_part(value, each) for each in byte_ranges]
+            parts: list[Buffer] = [bytes(part_of(value, each)) for each in byte_ranges]
             if then is not None:
-                parts += [_part(value, each) for each in then(parts, len(value))]
+                parts += [bytes(part_of(value, each)) for each in then(parts, len(value))]
             return Versioned(parts, len(value), version_of_content(value))
 
         return self._look(key, read)
@@ -293,7 +293,9 @@ class LMDBStore(BlockingStore):
         def receive(index: int, value: Buffer | None) -> None:
             byte_range = requests[index][1]
             if value is not None:
-                found[index] = bytes(value) if byte_range is None else _part(value, byte_range)
+                found[index] = (
+                    bytes(value) if byte_range is None else bytes(part_of(value, byte_range))
+                )
 
         self._many([key for key, _ in requests], receive)
         return found
@@ -493,8 +495,3 @@ class LMDBStore(BlockingStore):
             return total
 
         return self._run(read, "list", prefix, 0)
-
-
-def _part(value: Any, byte_range: ByteRequest) -> Buffer:
-    start, stop = resolve(byte_range, len(value))
-    return bytes(value[start:stop])
