@@ -238,7 +238,10 @@ class LMDBStore(BlockingStore):
         return self._look(key, lambda value: bytes(part_of(value, byte_range)))
 
     def _get_ranges(self, key: str, byte_ranges: Sequence[ByteRequest]) -> list[Buffer] | None:
-        return self._look(key, lambda value: [bytes(part_of(value, each)) for each in byte_ranges])
+        def read(value: memoryview) -> list[Buffer]:
+            return [bytes(part_of(value, each)) for each in byte_ranges]
+
+        return self._look(key, read)
 
     def _get_versioned(
         self, key: str, byte_ranges: Sequence[ByteRequest], then: Then | None
