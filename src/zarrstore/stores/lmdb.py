@@ -64,9 +64,8 @@ class LMDBStore(BlockingStore):
     other way round. Any number of threads and processes of one machine may use it at a time;
     readers never wait, and one writes at a time.
 
-    Keys have at most 511 bytes. There is no place for versions, so a version is a digest of the
-    value: ``stat`` and conditional writes read the value, and a value that is written again is
-    the same version.
+    Keys have at most 511 bytes. A version is a digest of the value: ``stat`` and conditional writes
+    read the value, and a value that is written again is the same version.
 
     Examples
     --------
