@@ -9,6 +9,7 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from zarrstore.compute import cores
 from zarrstore.hierarchy import array_core
 
 # a busy machine is slow, and no test is the worse for it
@@ -36,6 +37,11 @@ class _Filled:
         if not array.dtype.hasobject and array.dtype.kind != "T" and array.size:
             array.reshape(-1).view(np.uint8)[...] = 0xA5
         return array
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start more processes than there are processors: tests wait for servers, and for each other."""
+    return -(-3 * cores() // 2)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -110,7 +110,11 @@ class Secantus(_Process):
 
     def stop(self) -> None:
         self._process.terminate()  # a kill would lose what was not written to its log
-        self._process.wait(30)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:  # at times it does not end
+            self._process.kill()
+            self._process.wait()
 
     def client(self, **options: Any) -> Any:
         return pymongo.MongoClient("127.0.0.1", self.port, **options)
