@@ -40,7 +40,7 @@ class _Filled:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Start more processes than there are processors: tests wait for servers, and for each other."""
+    """Start more processes than there are processors: tests wait for servers."""
     return -(-3 * cores() // 2)
 
 
