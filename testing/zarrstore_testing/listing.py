@@ -30,11 +30,16 @@ def _children(keys: Iterable[str], prefix: str) -> set[str]:
     return {key[len(start) :].partition("/")[0] for key in keys if key.startswith(start)}
 
 
+_AT_ONCE = 500
+
+
 def _many(case: Case, store: Store, keys: Iterable[str]) -> Store:
     values = dict.fromkeys(keys, b"1")
     if Capability.WRITE not in store.capabilities:
         return case.seeded(values)
-    store.sync.set_many(values.items())
+    items = list(values.items())
+    for first in range(0, len(items), _AT_ONCE):  # in between the check can be broken off
+        store.sync.set_many(items[first : first + _AT_ONCE])
     return store
 
 

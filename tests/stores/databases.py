@@ -14,6 +14,9 @@ AS_NOBODY = """
 import os, sys
 from zarrstore import ABSENT, DBMStore, LMDBStore, RangeByteRequest, SQLiteStore
 from zarrstore.errors import AccessDeniedError, BackendError
+import tempfile
+with tempfile.TemporaryDirectory() as folder:  # it loads more at its first use
+    LMDBStore(folder).sync["a"] = b"1"
 if os.geteuid() == 0:
     os.setuid(65534)
 """

@@ -157,7 +157,7 @@ def test_a_connection_string_of_azure(url: str, said: str, endpoint: str | None)
 
 def test_a_connection_string_that_says_nothing() -> None:
     with pytest.raises(StoreURLError, match="'connection_string' without AccountName") as caught:
-        ObjectStore.from_url("az://box/x", {"connection_string": f"Key={KEY}"})
+        ObjectStore.from_url("az://box/x", {"connection_string": f"AccountKey={KEY}"})
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 

@@ -8,7 +8,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -196,6 +196,11 @@ def under_way(attempt: str) -> Iterator[None]:
         raise
 
 
+def at_work(attempt: str) -> AbstractContextManager[None]:
+    """Return what a task enters while it writes: `RuntimeError` if the write was broken off."""
+    return _under_way.get().task(attempt)
+
+
 def write_box(writer: Writer, box: Box, blocks: Sequence[Any], *_: object) -> Receipt:
     """Write a box; return what was written.
 
@@ -250,7 +255,7 @@ def _write(writer: Writer, box: Box, pieces: Sequence[tuple[Region, Any]]) -> Re
     async def write_all() -> None:
         await each_bounded(write, requests, count=len(requests))
 
-    with _under_way.get().task(writer.attempt):
+    with at_work(writer.attempt):
         core.store._home.drive(write_all)
     return noting.receipt
 

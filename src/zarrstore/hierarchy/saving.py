@@ -377,10 +377,10 @@ def copy_store(
     Examples
     --------
     >>> old = {"a/.zarray": b"{}", "a/0": b"1234", ".zgroup": b"{}"}
-    >>> report = copy_store(old, "memory://new", excludes=["zgroup"])
+    >>> report = copy_store(old, "memory://copied-store", excludes=["zgroup"])
     >>> print(report)
     2 copied (6 B), 0 unchanged, 0 skipped
-    >>> print(copy_store(old, "memory://new"))
+    >>> print(copy_store(old, "memory://copied-store"))
     1 copied (2 B), 2 unchanged, 0 skipped
     """
     return run(

@@ -15,6 +15,7 @@ import dask.local
 import dask.threaded
 import numpy as np
 
+from zarrstore.dask.tasks import at_work, under_way
 from zarrstore.serializers._layout import Layout
 
 __all__ = ["Source", "Target", "lazy", "write_blocks"]
@@ -101,16 +102,19 @@ def write_blocks(array: da.Array, target: Target, *, anywhere: bool) -> Any:
         *_IN_THIS_PROCESS,
     ):
         return _write_here(array.persist(), target)
+    attempt = f"pickled-{uuid.uuid4().hex}"
     written = da.map_blocks(
-        _write,
+        _write_at_work,
         array,
         target=target,
-        name=f"pickled-{uuid.uuid4().hex}",
+        attempt=attempt,
+        name=attempt,
         chunks=tuple([(1,) * len(lengths) for lengths in layout.chunks]),
         dtype=object,
         meta=np.empty((0,) * array.ndim, object),
     )
-    found = np.asarray(written.compute(), object)
+    with under_way(attempt):
+        found = np.asarray(written.compute(), object)
     return next((value for value in found.flat if value is not None), None)
 
 
@@ -121,6 +125,14 @@ def _write_here(array: da.Array, target: Target) -> Any:
         (found,) = _write(block.compute(), target, at).flat
         fill_value = fill_value if found is None else found
     return fill_value
+
+
+def _write_at_work(
+    block: Any, target: Target, attempt: str, block_id: tuple[int, ...] = ()
+) -> NDArray:
+    """Write one block, unless the write was broken off."""
+    with at_work(attempt):
+        return _write(block, target, block_id)
 
 
 def _write(block: Any, target: Target, block_id: tuple[int, ...] = ()) -> NDArray:
