@@ -229,31 +229,13 @@ class Store(Listable):
         return _reopen, (type(self), location, self._read_only, target._read_only)
 
 
-_HOOKS = frozenset(
-    [
-        "_close",
-        "_delete",
-        "_delete_dir",
-        "_exists",
-        "_get",
-        "_get_each",
-        "_get_each_into",
-        "_get_into",
-        "_get_many",
-        "_get_range",
-        "_get_ranges",
-        "_get_versioned",
-        "_getsize_prefix",
-        "_is_empty",
-        "_list",
-        "_list_dir",
-        "_set",
-        "_set_each",
-        "_set_if",
-        "_set_many",
-        "_stat",
-    ]
-)
+_HOOKS = [
+    name
+    for name, member in inspect.getmembers(Store, inspect.isfunction)
+    if name.startswith("_") and not name.startswith("__")
+    if not (inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member))
+]
+"""What a subclass may write as a plain function or, of an asynchronous store, as a coroutine."""
 
 
 class BlockingStore(Store):
@@ -286,8 +268,8 @@ class BlockingStore(Store):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in _HOOKS & vars(cls).keys():
-            hook = vars(cls)[name]
+        for name in _HOOKS:
+            hook = getattr(cls, name)
             if inspect.iscoroutinefunction(hook) or inspect.isasyncgenfunction(hook):
                 raise TypeError(
                     f"{cls.__name__}.{name} is a coroutine function: "

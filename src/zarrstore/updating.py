@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
-import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeAlias
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, TypeAlias
 
 from zarrstore.abc import ABSENT, Absent, Capability, Store, Version
 from zarrstore.errors import ConflictError
 from zarrstore.operations import Buffer
-from zarrstore.runtime import ForkSafeLock, is_inline, pause
+from zarrstore.runtime import PerProcess, pause
+from zarrstore.stores._turns import Turns
 from zarrstore.stores.wrappers.base import WrapperStore
 from zarrstore.stores.wrappers.prefix import PrefixStore
 
@@ -106,37 +105,13 @@ async def _succeeds(store: Store, key: str, attempt: Callable[[Expect], Awaitabl
     return True
 
 
-class _Turns:
-    """The locks of one key: of the threads that drive inline, and of an I/O loop's tasks."""
-
-    def __init__(self) -> None:
-        self.of_threads = ForkSafeLock()
-        self.of_tasks: Any = None
+# a task that had its turn while the process was forked does not exist in the child
+_turns = PerProcess(Turns)
 
 
-_all: weakref.WeakValueDictionary[tuple[int, Store, str], _Turns] = weakref.WeakValueDictionary()
-_finding = ForkSafeLock()
-
-
-@asynccontextmanager
-async def turn(store: Store, key: str) -> AsyncIterator[None]:
+def turn(store: Store, key: str) -> AbstractAsyncContextManager[None]:
     """Let one caller of this process at a time change a key; entered in the store's home."""
-    # a task that held its lock while the process was forked does not exist in the child
-    place = (os.getpid(), *_innermost(store, key))
-    with _finding:
-        turns = _all.get(place)
-        if turns is None:
-            turns = _all[place] = _Turns()
-    if is_inline():
-        with turns.of_threads:
-            yield
-        return
-    import anyio  # what blocks does not need it
-
-    if turns.of_tasks is None:
-        turns.of_tasks = anyio.Lock()
-    async with turns.of_tasks:
-        yield
+    return _turns.get().of(_innermost(store, key))
 
 
 def _innermost(store: Store, key: str) -> tuple[Store, str]:

@@ -11,11 +11,11 @@ from dask.base import DaskMethodsMixin
 from dask.highlevelgraph import HighLevelGraph
 
 from zarrstore.chunks import Progress
+from zarrstore.dask.at_work import under_way
 from zarrstore.dask.plan import StorePlan
 from zarrstore.dask.receipts import Receipt, Written, crc32c
 from zarrstore.dask.running import check_shared, run_graph, scheduler_of
 from zarrstore.dask.targets import Target, finish, tidy_up
-from zarrstore.dask.tasks import under_way
 from zarrstore.errors import CorruptDataError
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec

@@ -5,19 +5,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from zarrstore.dask.at_work import at_work
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merged
 from zarrstore.dask.targets import Target, clear_old
 from zarrstore.fan_out import each_bounded
-from zarrstore.forks import PerProcess
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy.array import Array
 from zarrstore.hierarchy.array_core import ArrayCore, Request
@@ -30,7 +27,6 @@ __all__ = [
     "Writer",
     "combine",
     "stage_box",
-    "under_way",
     "unstaged",
     "wait_for_all",
     "write_box",
@@ -140,65 +136,6 @@ def _plain(block: Any, shape: tuple[int, ...]) -> NDArray:
             "written. Give its chunks to what makes the blocks (map_blocks(..., chunks=))"
         )
     return value
-
-
-class _UnderWay:
-    """What this process writes just now, by attempts."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._tasks: Counter[str] = Counter()
-        self._stopped: set[str] = set()
-
-    @contextmanager
-    def task(self, attempt: str) -> Iterator[None]:
-        with self._changed:
-            if attempt in self._stopped:
-                raise RuntimeError("this write was broken off")
-            self._tasks[attempt] += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._tasks[attempt] -= 1
-                if not self._tasks[attempt]:
-                    del self._tasks[attempt]
-                self._changed.notify_all()
-
-    def begin(self, attempt: str) -> None:
-        with self._changed:
-            self._stopped.discard(attempt)
-
-    def stop(self, attempt: str) -> None:
-        with self._changed:
-            self._stopped.add(attempt)
-            while self._tasks[attempt]:
-                self._changed.wait()
-            del self._tasks[attempt]
-
-
-_under_way = PerProcess(_UnderWay)
-
-
-@contextmanager
-def under_way(attempt: str) -> Iterator[None]:
-    """Leave no task of a write at work in this process when it is broken off.
-
-    A scheduler does not wait for the others when one has failed; they would write into what is
-    begun anew.
-    """
-    known = _under_way.get()
-    known.begin(attempt)
-    try:
-        yield
-    except BaseException:
-        known.stop(attempt)
-        raise
-
-
-def at_work(attempt: str) -> AbstractContextManager[None]:
-    """Return what a task enters while it writes: `RuntimeError` if the write was broken off."""
-    return _under_way.get().task(attempt)
 
 
 def write_box(writer: Writer, box: Box, blocks: Sequence[Any], *_: object) -> Receipt:

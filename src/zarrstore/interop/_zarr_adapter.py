@@ -17,7 +17,7 @@ from zarrstore.byte_range import (
     RangeByteRequest,
     SuffixByteRequest,
 )
-from zarrstore.interop._turns import Turns
+from zarrstore.interop._loop_turns import LoopTurns
 from zarrstore.runtime import CALLER, drive_inline
 
 __all__ = ["BlockingStoreAdapter", "StoreAdapter"]
@@ -200,7 +200,7 @@ class BlockingStoreAdapter(StoreAdapter):
 
     def __init__(self, store: Store, *, read_only: bool | None = None) -> None:
         super().__init__(store, read_only=read_only)
-        self._turns = None if store._home is CALLER else Turns()
+        self._turns = None if store._home is CALLER else LoopTurns()
         self._blocking = self._store if isinstance(self._store, BlockingStore) else None
 
     async def _run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:

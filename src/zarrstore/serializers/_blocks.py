@@ -15,7 +15,7 @@ import dask.local
 import dask.threaded
 import numpy as np
 
-from zarrstore.dask.tasks import at_work, under_way
+from zarrstore.dask.at_work import at_work, under_way
 from zarrstore.serializers._layout import Layout
 
 __all__ = ["Source", "Target", "lazy", "write_blocks"]
@@ -38,7 +38,7 @@ class Target(ABC):
         """Write a block of ``"data"`` or ``"mask"``; may be called from several threads."""
 
 
-class Source:
+class Source(ABC):
     """An array that is stored, as dask slices it.
 
     Parameters
@@ -55,9 +55,9 @@ class Source:
         self.dtype = layout.dtype
         self.ndim = len(self.shape)
 
+    @abstractmethod
     def read(self, names: Sequence[str], region: Any) -> list[NDArray]:
         """Return a part of ``"data"``, and of ``"mask"`` if it is asked for."""
-        raise NotImplementedError
 
     def __getitem__(self, region: Any) -> NDArray:
         names = ("data", "mask") if self.layout.is_masked else ("data",)

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import operator
 from typing import Any
 
-__all__ = ["checked_flag", "checked_number", "checked_seconds"]
+from zarrstore.errors import StoreURLError
+
+__all__ = ["check_installed", "checked_flag", "checked_number", "checked_seconds"]
+
+
+def check_installed(package: str, extra: str, url: str) -> None:
+    """Raise unless the package is there that a URL needs.
+
+    Parameters
+    ----------
+    package : str
+    extra : str
+        Of this package, that installs it.
+    url : str
+        Credentials redacted.
+
+    Raises
+    ------
+    StoreURLError
+    """
+    if importlib.util.find_spec(package) is None:
+        raise StoreURLError(
+            f"to open {url!r} needs a package that is not installed: "
+            f"pip install 'zarrstore[{extra}]'",
+            store=url,
+        )
 
 
 def checked_flag(name: str, value: Any) -> bool:

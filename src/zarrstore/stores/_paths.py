@@ -6,7 +6,17 @@ import os
 
 from zarrstore.errors import StoreURLError
 
-__all__ = ["checked_path", "path_of_url"]
+__all__ = ["absolute", "checked_path", "path_of_url", "plain_path_of_url"]
+
+
+def absolute(path: str) -> str:
+    """Return a path made absolute, as it is now.
+
+    >>> absolute("/data/../x")
+    '/x'
+    """
+    # abspath asks for the working directory even if that does not matter, on an event loop too
+    return os.path.normpath(path) if os.path.isabs(path) else os.path.abspath(path)
 
 
 def checked_path(path: str | os.PathLike[str]) -> str:
@@ -22,8 +32,26 @@ def checked_path(path: str | os.PathLike[str]) -> str:
         raise TypeError(f"path is a str or a path, not {type(path).__name__}")
     if not given or "\x00" in given:
         raise ValueError(f"path is empty, or has a NUL character: {given!r}")
-    # abspath asks for the working directory even if that does not matter, on an event loop too
-    return os.path.normpath(given) if os.path.isabs(given) else os.path.abspath(given)
+    return absolute(given)
+
+
+def plain_path_of_url(url: str) -> str:
+    """Return the path of a URL of a local database that has no query.
+
+    Raises
+    ------
+    StoreURLError
+        As `path_of_url`, or if there is a query.
+
+    Examples
+    --------
+    >>> plain_path_of_url("lmdb://data/x")
+    'data/x'
+    """
+    path, query = path_of_url(url)
+    if query:
+        raise StoreURLError(f"{url!r} has a query; give storage_options instead", store=url)
+    return path
 
 
 def path_of_url(url: str) -> tuple[str, str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from zarrstore.runtime import is_inline
+from zarrstore.runtime import ForkSafeLock, is_inline
 
 __all__ = ["Turns"]
 
@@ -19,7 +18,7 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._turns: dict[Hashable, _Turn] = {}
 
     @asynccontextmanager
@@ -47,7 +46,7 @@ class Turns:
 class _Turn:
     def __init__(self) -> None:
         self.users = 0
-        self.of_threads = threading.Lock()
+        self.of_threads = ForkSafeLock()
         self._of_tasks: Any = None
 
     def of_tasks(self) -> Any:

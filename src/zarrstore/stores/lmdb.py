@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, resolve
-from zarrstore.errors import BackendError, StoreURLError, ZarrStoreError
+from zarrstore.errors import BackendError, ZarrStoreError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.requests import part_of
@@ -27,7 +27,7 @@ from zarrstore.stores._lmdb import (
     name_of,
     raise_lmdb_error,
 )
-from zarrstore.stores._paths import checked_path, path_of_url
+from zarrstore.stores._paths import checked_path, plain_path_of_url
 
 __all__ = ["LMDBStore"]
 
@@ -124,10 +124,7 @@ class LMDBStore(BlockingStore):
         >>> LMDBStore.from_url("lmdb:///tmp/data.lmdb", read_only=True)
         LMDBStore('lmdb:///tmp/data.lmdb', read_only=True)
         """
-        path, query = path_of_url(url)
-        if query:
-            raise StoreURLError(f"{url!r} has a query; give storage_options instead", store=url)
-        return cls(path, read_only=read_only, **(storage_options or {}))
+        return cls(plain_path_of_url(url), read_only=read_only, **(storage_options or {}))
 
     @property
     def path(self) -> Path:

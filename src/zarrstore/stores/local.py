@@ -40,6 +40,7 @@ from zarrstore.stores._files import (
     temporary_name,
     write_file,
 )
+from zarrstore.stores._paths import absolute
 
 __all__ = ["LocalStore", "TempStore"]
 
@@ -98,8 +99,7 @@ class LocalStore(BlockingStore):
             raise TypeError(f"root is a str or a path, not {type(root).__name__}")
         if "\x00" in path:
             raise ValueError(f"root has a NUL character: {path!r}")
-        # abspath asks for the working directory even if that does not matter, on an event loop too
-        self._root = os.path.normpath(path) if os.path.isabs(path) else os.path.abspath(path)
+        self._root = absolute(path)
         self._files = ConfinedDirectory(self._root)
         self._base = self._files.base
         self._durable = durable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -15,6 +14,7 @@ from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.redaction import redact
 from zarrstore.requests import part_of
+from zarrstore.stores._arguments import check_installed
 from zarrstore.stores._batches import batches, portions, version_of_content
 from zarrstore.stores._mongodb.client import Client, ClientReport
 from zarrstore.stores._mongodb.options import options_of, secrets_in, server_of
@@ -116,12 +116,7 @@ class MongoDBStore(BlockingStore):
         MongoDBStore('mongodb://localhost/data/a')
         """
         shown = redact(url)
-        if importlib.util.find_spec("pymongo") is None:
-            raise StoreURLError(
-                f"to open {shown!r} needs a package that is not installed: "
-                "pip install 'zarrstore[mongodb]'",
-                store=shown,
-            )
+        check_installed("pymongo", "mongodb", shown)
         try:
             options = {**(storage_options or {}), **options_of(url)}
             return cls(read_only=read_only, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -15,6 +14,7 @@ from zarrstore.errors import ConflictError, StoreURLError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.redaction import redact
+from zarrstore.stores._arguments import check_installed
 from zarrstore.stores._batches import batches, portions
 from zarrstore.stores._redis.options import checked_options, options_of, url_of
 from zarrstore.stores._redis.server import Command, Server
@@ -106,12 +106,7 @@ class RedisStore(BlockingStore):
         RedisStore('redis://localhost:6379/2?prefix=a')
         """
         shown = redact(url)
-        if importlib.util.find_spec("redis") is None:
-            raise StoreURLError(
-                f"to open {shown!r} needs a package that is not installed: "
-                "pip install 'zarrstore[redis]'",
-                store=shown,
-            )
+        check_installed("redis", "redis", shown)
         try:
             options = {**(storage_options or {}), **options_of(url)}
             return cls(read_only=read_only, **options)

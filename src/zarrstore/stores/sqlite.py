@@ -14,12 +14,11 @@ from typing import Any, Literal, Self, TypeVar
 
 from zarrstore.abc import BlockingStore, Stat, Version
 from zarrstore.byte_range import ByteRequest, resolve
-from zarrstore.errors import StoreURLError
 from zarrstore.operations import Absent, Buffer, Then, Versioned
 from zarrstore.readable import Receive
 from zarrstore.stores._arguments import checked_flag, checked_seconds
 from zarrstore.stores._batches import batches, portions
-from zarrstore.stores._paths import checked_path, path_of_url
+from zarrstore.stores._paths import checked_path, plain_path_of_url
 from zarrstore.stores._sqlite import Connections, Failures, raise_sqlite_error
 
 __all__ = ["SQLiteStore"]
@@ -144,10 +143,7 @@ class SQLiteStore(BlockingStore):
         >>> SQLiteStore.from_url("sqlite:///tmp/data.db", read_only=True)
         SQLiteStore('sqlite:///tmp/data.db', read_only=True)
         """
-        path, query = path_of_url(url)
-        if query:
-            raise StoreURLError(f"{url!r} has a query; give storage_options instead", store=url)
-        return cls(path, read_only=read_only, **(storage_options or {}))
+        return cls(plain_path_of_url(url), read_only=read_only, **(storage_options or {}))
 
     @property
     def path(self) -> Path:

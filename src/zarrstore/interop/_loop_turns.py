@@ -1,4 +1,4 @@
-"""`Turns`: blocking calls of one turn of an event loop, made in worker threads in one hop.
+"""`LoopTurns`: blocking calls of one turn of an event loop, made in worker threads in one hop.
 
 A hop to a thread and back takes several times as long as reading a small value. Many values are
 asked for at once, by as many tasks: those of one turn of the loop go together.
@@ -19,7 +19,7 @@ import anyio
 
 from zarrstore.runtime import drive_inline, limits, pool_here
 
-__all__ = ["Turns"]
+__all__ = ["LoopTurns"]
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class _Call:
 class _Turn:
     """The calls of one turn of a loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, turns: LoopTurns) -> None:
         self.loop = loop
         self._turns = turns
         self._waiting: deque[_Call] = deque()
@@ -139,7 +139,7 @@ class _Thread(threading.local):
     turn: _Turn | None = None
 
 
-class Turns:
+class LoopTurns:
     """Runs coroutine functions that block, awaited from asyncio, inline in worker threads.
 
     Those that are called in one turn of the loop go to one thread, one after the other, in one
