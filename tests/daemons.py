@@ -45,10 +45,16 @@ class _Process:
     @contextmanager
     def hung(self) -> Iterator[None]:
         os.kill(self.pid, signal.SIGSTOP)
+        while not self._is_stopped():  # its threads go on until one of them has seen it
+            time.sleep(0.001)
         try:
             yield
         finally:
             os.kill(self.pid, signal.SIGCONT)
+
+    def _is_stopped(self) -> bool:
+        threads = Path(f"/proc/{self.pid}/task").glob("*/stat")
+        return all(thread.read_text().rpartition(") ")[2][0] == "T" for thread in threads)
 
     def __enter__(self) -> Self:
         self.start()
