@@ -18,7 +18,7 @@ from zarrstore.dask.graph import Job, write_graph
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
 from zarrstore.dask.results import StoreResult, StoreTask
 from zarrstore.dask.resuming import Done, find_done
-from zarrstore.dask.running import check_shared, scheduler_of
+from zarrstore.dask.running import batch_bytes, check_shared, scheduler_of
 from zarrstore.dask.targets import Target, begin, check_can_replace, find_target
 from zarrstore.dask.tasks import Writer
 from zarrstore.errors import ReadOnlyError
@@ -343,26 +343,26 @@ def plan_store(
     >>> plan.conflicts, plan.ntasks, plan.has_one_writer, plan[0].writers([3])
     (5, 5, True, [(3,)])
     """
+    together = batch_bytes(scheduler_of())
     if targets is not None:
         if create:
             raise TypeError(f"{', '.join(sorted(create))}: the targets have their own")
-        return StorePlan(
-            [_plan(order.source, order, align) for order in _orders(sources, targets, regions)]
-        )
+        orders = _orders(sources, targets, regions)
+        return StorePlan([_plan(order, align, together) for order in orders])
     if regions is not None:
         raise TypeError("regions are of targets: give both")
     plans = []
     for source in _listed(sources):
         check_source(source)
         spec = _new_spec(source, **create)
-        plans.append(_planned(source, spec, None, align, "a new array"))
+        plans.append(_planned(source, spec, None, align, "a new array", together))
     return StorePlan(plans)
 
 
 def planned_new(source: Any, chunks: Any, shards: Any) -> tuple[ArrayPlan, ArraySpec]:
     """Return the plan of a new array, with blocks cut and joined, and how it is stored."""
     spec = _new_spec(source, chunks=chunks, shards=shards)
-    return _planned(source, spec, None, "rechunk", "a new array", batches=False), spec
+    return _planned(source, spec, None, "rechunk", "a new array", 0), spec
 
 
 def _new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
@@ -411,16 +411,18 @@ def _target(given: Any) -> Target:
     )
 
 
-def _plan(source: Any, order: _Order, align: Align, **how: Any) -> ArrayPlan:
+def _plan(order: _Order, align: Align, together: int) -> ArrayPlan:
     core = order.target.core
-    return _planned(source, core.spec, order.region, align, core.url, **how)
+    return _planned(order.source, core.spec, order.region, align, core.url, together)
 
 
 def _planned(
-    source: Any, spec: ArraySpec, region: Any, align: Align, url: str, **how: Any
+    source: Any, spec: ArraySpec, region: Any, align: Align, url: str, together: int
 ) -> ArrayPlan:
     most = 2 * parse_bytes(dask.config.get("array.chunk-size", "128MiB"))
-    return plan_array(source.chunks, spec, region, align, url=url, most_bytes=most, **how)
+    return plan_array(
+        source.chunks, spec, region, align, url=url, most_bytes=most, batch_bytes=together
+    )
 
 
 def _task(
@@ -432,10 +434,11 @@ def _task(
 ) -> StoreTask:
     """Return a write, after all that can be refused is; what is in the way is cleared."""
     plans = []
+    together = batch_bytes(scheduler_of(scheduler or None))
     for order in orders:
         core = order.target.core
         check_casting(order.source.dtype, core.spec.dtype, casting, core.url)
-        plans.append(_plan(order.source, order, align, batches=not order.resume))
+        plans.append(_plan(order, align, 0 if order.resume else together))
     plan = StorePlan(plans)
     stores = [order.target.core.store for order in orders]
     if scheduler is not False:
