@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import uuid
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import dask
 import numpy as np
+from dask.core import get_deps, istask
 
 from zarrstore.dask.axes import Axis
 from zarrstore.dask.plan import ArrayPlan
@@ -71,12 +73,37 @@ class Graph:
         For each job the key of its receipt.
     staged : list
         The keys of tasks that put data where it waits.
+    blocks : list of list
+        For each task that takes blocks their keys: the list that stands in the task.
     """
 
-    tasks: dict[Key, Any]
-    writes: list[Key]
-    receipts: list[Key]
-    staged: list[Key]
+    tasks: dict[Key, Any] = field(default_factory=dict)
+    writes: list[Key] = field(default_factory=list)
+    receipts: list[Key] = field(default_factory=list)
+    staged: list[Key] = field(default_factory=list)
+    blocks: list[list[Any]] = field(default_factory=list)
+
+    def with_blocks(self, blocks: Mapping[Key, Any]) -> dict[Key, Any]:
+        """Return the tasks together with those that compute the blocks.
+
+        A block that one task writes, and nothing else needs, is computed by that task: it is not
+        sent to another process to be written there.
+        """
+        apart = dict(blocks)
+        if dask.config.get("optimization.fuse.active", None) is not False:
+            _, dependents = get_deps(apart)
+            uses = Counter(itertools.chain.from_iterable(self.blocks))
+            for needed in self.blocks:
+                if len(needed) == 1:
+                    key = needed[0]
+                    if uses[key] == 1 and not dependents[key] and _is_task(apart[key]):
+                        needed[0] = apart.pop(key)
+        return {**apart, **self.tasks}
+
+
+def _is_task(value: Any) -> bool:
+    """Tell whether something is computed, and not there already or in another process."""
+    return bool(istask(value)) or hasattr(value, "func")
 
 
 def write_graph(jobs: Sequence[Job], split_every: int | None = None) -> Graph:
@@ -91,7 +118,7 @@ def write_graph(jobs: Sequence[Job], split_every: int | None = None) -> Graph:
     if split_every < 2:
         raise ValueError(f"split_every is 2 or more, not {split_every!r}")
     token = uuid.uuid4().hex
-    graph = Graph({}, [], [], [])
+    graph = Graph()
     waits = _between(jobs)
     made = [_JobGraph(job, f"{number}-{token}", graph) for number, job in enumerate(jobs)]
     for each, others in zip(made, waits, strict=True):
@@ -128,6 +155,7 @@ class _JobGraph:
         first_of_all: list[Key] = [self._graph.receipts[other] for other in others]
         for number, task in enumerate(self._tasks):
             box, blocks = self._box(task, number)
+            self._graph.blocks.append(blocks)
             keys = [*before[task], *first_of_all]
             if job.staged:
                 stage: Key = (f"stage-{self._token}", number)

@@ -456,7 +456,7 @@ def _task(
         pairs = zip(jobs, done, strict=True)
         graph = write_graph([_without(job, each) for job, each in pairs], split_every)
     name = f"zarrstore-{dask.base.tokenize(graph.writes, graph.receipts)}"
-    tasks = {**blocks, **graph.tasks, name: (_listing, graph.receipts)}
+    tasks = {**graph.with_blocks(blocks), name: (_listing, graph.receipts)}
     return StoreTask(
         HighLevelGraph.from_collections(name, tasks, []),
         name,
