@@ -142,7 +142,42 @@ def test_blocks_that_are_not_as_they_say():
         zarrstore.open_array(where, mode="r")
 
 
+@pytest.mark.parametrize(
+    ("block", "told", "found"),
+    [
+        ([1.5, 2], "int64", None),
+        (np.array([1.5, 2]), "int64", None),
+        (np.array([2**40, 1]), "int8", None),
+        (np.array([-1, 1]), "uint64", None),
+        (np.array(["long", "b"]), "U3", None),
+        ([1, 2], "int8", [1, 2]),
+        (np.array([1, 2], "int8"), "int64", [1, 2]),
+        (np.array(["a", "b"], "U9"), "U3", ["a", "b"]),
+    ],
+)
+@pytest.mark.parametrize("align", ["auto", "lock"])
+def test_blocks_whose_elements_are_not_as_they_say(block, told, found, align):
+    """They are cast if no element is changed, and refused if not."""
+    blocks = [da.from_delayed(dask.delayed(block), (2,), told) for _ in range(2)]
+    source, where = da.concatenate(blocks), MemoryStore()
+    if found:
+        assert to_zarr(source, where, chunks=3, align=align).array[:].tolist() == found * 2
+        return
+    with pytest.raises((TypeError, ValueError), match=r"a block holds|does not fit"):
+        to_zarr(source, where, chunks=3, align=align)
+    with pytest.raises(NodeNotFoundError):
+        zarrstore.open_array(where, mode="r")
+
+
+def test_elements_that_are_cast_as_allowed():
+    source = da.from_delayed(dask.delayed(np.array([1.5, 2])), (2,), "float32")
+    assert to_zarr(source, {}, casting="same_kind").array[:].tolist() == [1.5, 2]
+
+
 def test_masked_blocks():
+    records = np.ma.array([(1, 2.5)] * 2, mask=[(0, 1), (0, 0)], dtype=[("a", "i4"), ("b", "f8")])
+    with pytest.raises(TypeError, match="filled"):
+        to_zarr(da.from_array(records, chunks=1, asarray=False), {})
     masked = da.ma.masked_greater(da.arange(10, chunks=5), 6)
     with pytest.raises(TypeError, match="filled"):
         to_zarr(masked, {})

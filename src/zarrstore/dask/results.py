@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dask.threaded
@@ -13,6 +14,7 @@ from dask.highlevelgraph import HighLevelGraph
 from zarrstore.chunks import Progress
 from zarrstore.dask.at_work import under_way
 from zarrstore.dask.plan import StorePlan
+from zarrstore.dask.reads import place_of
 from zarrstore.dask.receipts import Receipt, Written, crc32c
 from zarrstore.dask.running import check_shared, run_graph, scheduler_of
 from zarrstore.dask.targets import Target, finish, tidy_up
@@ -191,7 +193,24 @@ def finished(
     for target, keys, before in zip(targets, receipts, found, strict=True):
         target.core.store._home.drive(finish, target)
         arrays.append(ArrayResult(Array(target.core), {**before, **keys}))
-    return StoreResult(tuple(arrays), plan, tuple(targets))
+    return StoreResult(tuple(_as_left(arrays)), plan, tuple(targets))
+
+
+def _as_left(arrays: Sequence[ArrayResult]) -> Iterator[ArrayResult]:
+    """Yield the results with what was left under keys that several sources have written."""
+    places = [place_of(each.array._core) for each in arrays]
+    seen: defaultdict[str, dict[str, Written]] = defaultdict(dict)
+    count = Counter(places)
+    found = []
+    for each, place in reversed(list(zip(arrays, places, strict=True))):
+        if count[place] > 1:  # the later one of two that share a chunk has written it last
+            path = each.array._core.path
+            later, at = seen[place], len(path) + 1 if path else 0
+            keys = {key: later.get(key[at:], written) for key, written in each.keys.items()}
+            later.update({key[at:]: written for key, written in keys.items()})
+            each = replace(each, keys=keys)
+        found.append(each)
+    return reversed(found)
 
 
 class StoreTask(DaskMethodsMixin):  # type: ignore[misc]

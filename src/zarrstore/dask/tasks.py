@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from zarrstore.dask.at_work import at_work
+from zarrstore.dask.checks import Casting, checked_block
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merged
 from zarrstore.dask.targets import Target, clear_old
 from zarrstore.fan_out import each_bounded
@@ -45,13 +46,25 @@ class Writer:
     target : Target
     attempt : str
         What is one write here: one that goes on with it later is another.
+    dtype : numpy.dtype
+        Of the dask array.
+    casting : str
+        How elements may be cast.
     complete : frozenset of str
         Keys that need not be written.
     """
 
     target: Target
     attempt: str
+    dtype: np.dtype[Any]
+    casting: Casting = "safe"
     complete: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def checked(self, blocks: Sequence[Any]) -> list[Any]:
+        """Return blocks as arrays of numpy whose elements may be cast as they will be."""
+        core = self.target.core
+        how = self.dtype, core.spec.dtype, self.casting, core.url
+        return [checked_block(block, *how) for block in blocks]
 
 
 @dataclass(frozen=True)
@@ -123,7 +136,8 @@ def _spans(lengths: Sequence[int], skipped: int, length: int) -> list[tuple[slic
 
 def _plain(block: Any, shape: tuple[int, ...]) -> NDArray:
     if isinstance(block, np.ma.MaskedArray):
-        if np.ma.is_masked(block):
+        # of records each field may be masked
+        if np.ma.getmaskarray(block).view(bool).any():
             raise TypeError(
                 "a block is masked, and a stored array has no mask: fill it first, with "
                 "dask.array.ma.filled(array, value)"
@@ -150,7 +164,7 @@ def write_box(writer: Writer, box: Box, blocks: Sequence[Any], *_: object) -> Re
     *_ : object
         Results of the tasks that come before this one.
     """
-    return _write(writer, box, list(_pieces(box, blocks)))
+    return _write(writer, box, list(_pieces(box, writer.checked(blocks))))
 
 
 def _pieces(box: Box, blocks: Sequence[Any]) -> Iterator[tuple[Region, Any]]:
@@ -205,7 +219,8 @@ def stage_box(writer: Writer, box: Box, blocks: Sequence[Any]) -> int:
     waiting = _waiting(writer, box)
     drive = waiting.store._home.drive
     if not drive(_is_there, waiting):
-        values = waiting.values(assembled(box, blocks), box.shape).reshape(waiting.spec.shape)
+        elements = assembled(box, writer.checked(blocks))
+        values = waiting.values(elements, box.shape).reshape(waiting.spec.shape)
         drive(waiting.write, ..., values)
     return box.number
 

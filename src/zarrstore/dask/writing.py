@@ -13,9 +13,10 @@ from dask.highlevelgraph import HighLevelGraph
 from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
-from zarrstore.dask.checks import Casting, check_casting, check_source, targets_read
+from zarrstore.dask.checks import Casting, check_casting, check_source
 from zarrstore.dask.graph import Job, write_graph
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
+from zarrstore.dask.reads import targets_read
 from zarrstore.dask.results import StoreResult, StoreTask
 from zarrstore.dask.resuming import Done, find_done
 from zarrstore.dask.running import check_shared, scheduler_of
@@ -441,12 +442,14 @@ def _task(
     if scheduler is not False:
         check_shared(stores, scheduler_of(scheduler))
     blocks = _blocks([order.source for order in orders])
-    read = targets_read(blocks, [order.target.core for order in orders])
+    updated = [order.target.core for order in orders if order.target.kind == "update"]
+    read = targets_read(blocks, updated)
     jobs = []
     attempt = uuid.uuid4().hex
     targets = tuple([_staged(order.target, read) for order in orders])
     for order, each, target in zip(orders, plan, targets, strict=True):
-        jobs.append(Job(order.source.name, each, Writer(target, attempt)))
+        writer = Writer(target, attempt, order.source.dtype, casting)
+        jobs.append(Job(order.source.name, each, writer))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
     done = [_begun(order, each) for order, each in zip(orders, plan, strict=True)]
     if any(each.receipt for each in done):
