@@ -22,6 +22,7 @@ from zarrstore.dask.tasks import (
     stage_box,
     unstaged,
     wait_for_all,
+    waiting_name,
     write_box,
 )
 
@@ -46,12 +47,15 @@ class Job:
     writer : Writer
     complete : frozenset of tuple of int
         Tasks of which all chunks are there already.
+    waiting : frozenset of str
+        Names of what waits already, of a write that was broken off.
     """
 
     name: str
     plan: ArrayPlan
     writer: Writer
     complete: frozenset[tuple[int, ...]] = frozenset()
+    waiting: frozenset[str] = frozenset()
 
     @property
     def staged(self) -> bool:
@@ -131,9 +135,10 @@ class _JobGraph:
             box, blocks = self._box(task, number)
             keys = [*before[task], *first_of_all]
             if job.staged:
-                stage: Key = (f"stage-{self._token}", number)
-                tasks[stage] = (stage_box, self._writer, box, blocks)
-                self._graph.staged.append(stage)
+                if waiting_name(box.region) not in job.waiting:
+                    stage: Key = (f"stage-{self._token}", number)
+                    tasks[stage] = (stage_box, self._writer, box, blocks)
+                    self._graph.staged.append(stage)
                 tasks[self._key(task)] = (unstaged, self._writer, box, self._waiting, *keys)
             else:
                 tasks[self._key(task)] = (write_box, self._writer, box, blocks, *keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,8 @@ import numpy as np
 
 from zarrstore.dask.at_work import at_work
 from zarrstore.dask.checks import Casting, checked_block
-from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merged
+from zarrstore.dask.receipts import NotingStore, Receipt, Written, merged
+from zarrstore.dask.staging import note_all_waits
 from zarrstore.dask.targets import Target, clear_old
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
@@ -30,6 +32,7 @@ __all__ = [
     "stage_box",
     "unstaged",
     "wait_for_all",
+    "waiting_name",
     "write_box",
 ]
 
@@ -221,15 +224,23 @@ def stage_box(writer: Writer, box: Box, blocks: Sequence[Any]) -> int:
     if not drive(_is_there, waiting):
         elements = assembled(box, writer.checked(blocks))
         values = waiting.values(elements, box.shape).reshape(waiting.spec.shape)
-        drive(waiting.write, ..., values)
+        with at_work(writer.attempt):
+            drive(waiting.write, ..., values)
     return box.number
+
+
+def waiting_name(region: Region) -> str:
+    """Return under which name the elements of a region wait.
+
+    With other regions, after a write was broken off, nothing of what waits is used.
+    """
+    return hashlib.blake2b(repr(region).encode(), digest_size=16).hexdigest()
 
 
 def _waiting(writer: Writer, box: Box) -> ArrayCore:
     """Return the array of one chunk, without metadata, in which a box waits."""
     core = writer.target.core
-    # with other boxes, after a write was broken off, nothing of what waits is used
-    name = f"{box.number}-{crc32c(repr(box.region).encode()):08x}"
+    name = waiting_name(box.region)
     lengths = iter(box.shape)
     shape = tuple([next(lengths) if isinstance(item, slice) else 1 for item in box.region])
     options = like_options(Array(core), {"shape": shape, "chunks": shape})
@@ -245,8 +256,10 @@ async def _is_there(waiting: ArrayCore) -> bool:
 
 def wait_for_all(writer: Writer, staged: Sequence[Any]) -> int:
     """Do what must not be done before all elements wait."""
-    store = writer.target.core.store
-    store._home.drive(clear_old, writer.target)
+    drive = writer.target.core.store._home.drive
+    with at_work(writer.attempt):
+        drive(note_all_waits, writer.target)
+        drive(clear_old, writer.target)
     return len(staged)
 
 
