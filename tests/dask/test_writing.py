@@ -17,6 +17,7 @@ from dask.utils import has_keyword
 import zarrstore
 import zarrstore.interop.zarr
 from zarrstore import (
+    ConflictError,
     CorruptDataError,
     LatencyStore,
     MemoryStore,
@@ -142,7 +143,42 @@ def test_blocks_that_are_not_as_they_say():
         zarrstore.open_array(where, mode="r")
 
 
+@pytest.mark.parametrize(
+    ("block", "told", "found"),
+    [
+        ([1.5, 2], "int64", None),
+        (np.array([1.5, 2]), "int64", None),
+        (np.array([2**40, 1]), "int8", None),
+        (np.array([-1, 1]), "uint64", None),
+        (np.array(["long", "b"]), "U3", None),
+        ([1, 2], "int8", [1, 2]),
+        (np.array([1, 2], "int8"), "int64", [1, 2]),
+        (np.array(["a", "b"], "U9"), "U3", ["a", "b"]),
+    ],
+)
+@pytest.mark.parametrize("align", ["auto", "lock"])
+def test_blocks_whose_elements_are_not_as_they_say(block, told, found, align):
+    """They are cast if no element is changed, and refused if not."""
+    blocks = [da.from_delayed(dask.delayed(block), (2,), told) for _ in range(2)]
+    source, where = da.concatenate(blocks), MemoryStore()
+    if found:
+        assert to_zarr(source, where, chunks=3, align=align).array[:].tolist() == found * 2
+        return
+    with pytest.raises((TypeError, ValueError), match=r"a block holds|does not fit"):
+        to_zarr(source, where, chunks=3, align=align)
+    with pytest.raises(NodeNotFoundError):
+        zarrstore.open_array(where, mode="r")
+
+
+def test_elements_that_are_cast_as_allowed():
+    source = da.from_delayed(dask.delayed(np.array([1.5, 2])), (2,), "float32")
+    assert to_zarr(source, {}, casting="same_kind").array[:].tolist() == [1.5, 2]
+
+
 def test_masked_blocks():
+    records = np.ma.array([(1, 2.5)] * 2, mask=[(0, 1), (0, 0)], dtype=[("a", "i4"), ("b", "f8")])
+    with pytest.raises(TypeError, match="filled"):
+        to_zarr(da.from_array(records, chunks=1, asarray=False), {})
     masked = da.ma.masked_greater(da.arange(10, chunks=5), 6)
     with pytest.raises(TypeError, match="filled"):
         to_zarr(masked, {})
@@ -378,6 +414,87 @@ def test_a_replacement_that_is_broken_off_when_the_old_array_is_gone():
     assert np.array_equal(result.array[:], numbers(100))
     assert result.verify() == 10
     assert len(list(where.sync)) == 11
+
+
+@pytest.mark.parametrize("blocks", [3, 10])
+@pytest.mark.parametrize("align", ["rechunk", "lock"])
+def test_an_array_that_is_made_of_itself_and_half_written(blocks, align):
+    """It cannot be made again of what is there: what waits is put in its place."""
+    for left in (0, 6):
+        where = Stopping()
+        array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+        lazy = from_zarr(array, chunks=blocks) + 100
+        where.left = left
+        with pytest.raises(OSError, match="stopped"):
+            store(lazy, array, align=align, scheduler="sync")
+        assert (array[:] != numbers(40)).any() == bool(left)
+        where.left = 10**9
+        with pytest.raises(ConflictError, match="resume=True"):
+            store(lazy, array, align=align)
+        with pytest.raises(ValueError, match="other blocks"):
+            to_zarr(lazy.rechunk(40), where, mode="r+", resume=True)
+        result = to_zarr(lazy, where, mode="r+", align=align, resume=True)
+        assert np.array_equal(array[:], numbers(40) + 100)
+        assert result.verify() == 8
+        assert len(list(where.sync)) == 9
+
+
+def test_an_array_that_is_made_of_itself_and_not_computed_to_the_end():
+    where = MemoryStore()
+    array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+
+    def failing(block: Any) -> Any:
+        if 33 in block:
+            raise OSError("stopped")
+        return block
+
+    with pytest.raises(OSError, match="stopped"):
+        store(from_zarr(array, chunks=5).map_blocks(failing, dtype="int64"), array)
+    assert np.array_equal(array[:], numbers(40))
+    assert len(list(where.sync)) == 9
+
+
+def test_a_replacement_made_of_what_is_gone_goes_on():
+    where = StoppingLater()
+    lazy = from_zarr(zarrstore.create_array(where, data=numbers(40), chunks=5), chunks=5)[::-1]
+    how: dict[str, Any] = {"mode": "w", "chunks": 5, "chunk_key_encoding": "default"}
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(lazy.rechunk(2), where, **how)
+    where.left = 10**9
+    result = to_zarr(lazy.rechunk(2), where, resume=True, **how)
+    assert np.array_equal(result.array[:], numbers(40)[::-1])
+    assert len(list(where.sync)) == 9
+
+
+def test_an_array_that_was_replaced_since_it_was_opened():
+    """Its chunks are elsewhere: it is not read as fill values, and nothing is written beside it."""
+    where = MemoryStore()
+    array = zarrstore.create_array(where, data=numbers(20), chunks=5)
+    lazy = from_zarr(where)
+    to_zarr(lazy + 1, where, mode="w")
+    for write in (lazy.compute, lambda: to_zarr(lazy + 1, where, mode="w")):
+        with pytest.raises(ConflictError, match="open it again"):
+            write()
+    with pytest.raises(ConflictError, match="open it again"):
+        store(da.ones(20, dtype="int64"), array)
+    now = zarrstore.open_array(where)
+    assert np.array_equal(now[:], numbers(20) + 1)
+    lazy = from_zarr(where)
+    zarrstore.open_array(where).resize(30)
+    assert np.array_equal(lazy.compute(), numbers(20) + 1)
+    with pytest.raises(ConflictError, match="other shape"):
+        store(da.ones(20, dtype="int64"), now)
+
+
+def test_a_task_that_failed_is_computed_again():
+    where = Stopping()
+    task = to_zarr(da.ones(20, chunks=5), where, compute=False)
+    where.left = 2
+    with pytest.raises(OSError, match="stopped"):
+        task.compute()
+    where.left = 10**9
+    (result,) = dask.compute(task)
+    assert result.verify() == 4
 
 
 def test_formats_may_change_when_an_array_is_replaced():

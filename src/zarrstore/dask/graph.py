@@ -6,7 +6,7 @@ import itertools
 import math
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from dask.core import get_deps, istask
 
 from zarrstore.dask.axes import Axis
 from zarrstore.dask.plan import ArrayPlan
+from zarrstore.dask.reads import place_of
 from zarrstore.dask.tasks import (
     Box,
     Writer,
@@ -23,6 +24,7 @@ from zarrstore.dask.tasks import (
     stage_box,
     unstaged,
     wait_for_all,
+    waiting_name,
     write_box,
 )
 
@@ -47,12 +49,15 @@ class Job:
     writer : Writer
     complete : frozenset of tuple of int
         Tasks of which all chunks are there already.
+    waiting : frozenset of str
+        Names of what waits already, of a write that was broken off.
     """
 
     name: str
     plan: ArrayPlan
     writer: Writer
     complete: frozenset[tuple[int, ...]] = frozenset()
+    waiting: frozenset[str] = frozenset()
 
     @property
     def staged(self) -> bool:
@@ -158,9 +163,10 @@ class _JobGraph:
             self._graph.blocks.append(blocks)
             keys = [*before[task], *first_of_all]
             if job.staged:
-                stage: Key = (f"stage-{self._token}", number)
-                tasks[stage] = (stage_box, self._writer, box, blocks)
-                self._graph.staged.append(stage)
+                if waiting_name(box.region) not in job.waiting:
+                    stage: Key = (f"stage-{self._token}", number)
+                    tasks[stage] = (stage_box, self._writer, box, blocks)
+                    self._graph.staged.append(stage)
                 tasks[self._key(task)] = (unstaged, self._writer, box, self._waiting, *keys)
             else:
                 tasks[self._key(task)] = (write_box, self._writer, box, blocks, *keys)
@@ -220,20 +226,38 @@ class _JobGraph:
 def _between(jobs: Sequence[Job]) -> list[list[int]]:
     """Return for each job the earlier ones that it must come after: they share units."""
     waits: list[list[int]] = [[] for _ in jobs]
-    places: defaultdict[tuple[Any, str], list[int]] = defaultdict(list)
+    places: defaultdict[str, list[int]] = defaultdict(list)
     for number, job in enumerate(jobs):
-        core = job.writer.target.core
-        for other in places[core.store, core.path]:
-            axes = list(zip(job.plan.axes, jobs[other].plan.axes, strict=True))
+        places[place_of(job.writer.target.core)].append(number)
+    for numbers in places.values():
+        for number, other in _near(jobs, numbers):
+            axes = list(zip(jobs[number].plan.axes, jobs[other].plan.axes, strict=True))
             if all(_meet(*pair) for pair in axes):
                 raise ValueError(
-                    f"sources {other} and {number} go to the same elements of {core.url}; "
-                    "which of the two is kept would be left to chance"
+                    f"sources {other} and {number} go to the same elements of "
+                    f"{jobs[number].writer.target.core.url}; which of the two is kept would be "
+                    "left to chance"
                 )
             if all(np.intersect1d(a.units, b.units).size for a, b in axes):
                 waits[number].append(other)
-        places[core.store, core.path].append(number)
     return waits
+
+
+def _near(jobs: Sequence[Job], numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield jobs of one array, each with an earlier one, that may share units: few of many."""
+    if len(numbers) < 2:
+        return
+    ends = [[_ends(axis) for axis in jobs[number].plan.axes] for number in numbers]
+    first, last = np.moveaxis(np.array(ends, np.intp).reshape(len(numbers), -1, 2), 2, 0)
+    for at, number in enumerate(numbers):
+        near = ((first[:at] <= last[at]) & (first[at] <= last[:at])).all(axis=1)
+        for earlier in np.flatnonzero(near).tolist():
+            yield number, numbers[earlier]
+
+
+def _ends(axis: Axis) -> tuple[int, int]:
+    """Return the first and the last unit along a dimension; of no units what meets nothing."""
+    return (int(axis.units[0]), int(axis.units[-1])) if len(axis.units) else (1, -1)
 
 
 def _meet(a: Axis, b: Axis) -> bool:
