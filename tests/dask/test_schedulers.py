@@ -16,12 +16,13 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 from dask.diagnostics import ProgressBar
 from distributed import Client, LocalCluster
 
 import zarrstore
 from zarrstore import LocalStore, MemoryStore, NotShareableError
-from zarrstore.dask import from_zarr, store, to_zarr
+from zarrstore.dask import dataset_to_zarr, from_zarr, store, to_zarr
 
 if TYPE_CHECKING:
     from servers import Bucket
@@ -81,6 +82,17 @@ def test_a_graph_that_reads_what_it_overwrites_on_a_cluster(client, tmp_path):
     array = zarrstore.create_array(str(tmp_path / "a.zarr"), data=numbers(100), chunks=9)
     store(from_zarr(array)[::-1], array, scheduler=client)
     assert np.array_equal(array[:], numbers(100)[::-1])
+
+
+def test_a_dataset_of_xarray_on_a_cluster(client, tmp_path):
+    values = numbers(20, 30)
+    dataset = xr.Dataset({"a": (("y", "x"), da.from_array(values, chunks=(7, 9)))})
+    where = tmp_path / "a.zarr"
+    dataset_to_zarr(dataset, where, encoding={"a": {"chunks": (4, 4)}}, scheduler=client)
+    task = dataset_to_zarr(dataset, where, append_dim="y", compute=False)
+    result = client.compute(task).result()
+    assert result.verify() == 40
+    assert np.array_equal(result.array[:], np.concatenate([values, values]))
 
 
 def test_several_at_once_on_a_cluster(client, tmp_path):

@@ -10,7 +10,6 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-import xarray as xr
 import zarr
 from dask.utils import has_keyword
 
@@ -27,7 +26,6 @@ from zarrstore import (
 from zarrstore.dask import (
     AlignmentError,
     StoreTask,
-    aligned,
     computing_meta,
     from_zarr,
     plan_store,
@@ -431,35 +429,6 @@ def test_from_zarr():
         assert from_zarr(cells).chunks == ((1, 2, 3, 4),)
     with pytest.raises(NodeNotFoundError):
         from_zarr({}, "nothing")
-
-
-def test_datasets_of_xarray():
-    values = numbers(20, 30)
-    dataset = xr.Dataset(
-        {
-            "a": (("y", "x"), da.from_array(values, chunks=(7, 10))),
-            "b": (("y", "x"), values),
-            "c": (("y",), da.from_array(values[:, 0], chunks=5)),
-        },
-        {"z": (("y",), da.from_array(values[:, 1], chunks=(3, 9, 8)))},
-        {"title": "t"},
-    )
-    asked = {"a": {"chunks": (4, 4), "shards": "auto"}, "z": {"chunks": (6,)}}
-    ready, encoding, plan = aligned(dataset, asked)
-    assert asked["a"]["shards"] == "auto"
-    assert ready.identical(dataset)
-    assert encoding["a"]["shards"][0] % 4 == 0
-    assert encoding["c"] == {"chunks": (5,)}
-    assert ready["c"].data is dataset["c"].data
-    assert [each.how for each in plan] == ["rechunk", "aligned", "rechunk"]
-    assert plan_store([ready["z"].data], chunks=(6,)).conflicts == 0
-    where = MemoryStore()
-    adapted = zarrstore.interop.zarr.to_zarr(where)
-    ready.to_zarr(adapted, encoding=encoding, zarr_format=3, consolidated=False)
-    for name in ("a", "b", "c", "z"):
-        assert np.array_equal(zarrstore.open_array(where, path=name)[...], dataset[name].values)
-    with pytest.raises(ValueError, match="of one shape"):
-        aligned(dataset, {"a": {"chunks": [[5, 15], [30]]}})
 
 
 def test_computing_meta():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,12 +185,15 @@ def finished(
     targets: Sequence[Target],
     plan: StorePlan,
     found: Sequence[Receipt],
+    publish: Callable[[], None] | None,
 ) -> StoreResult:
     """Make what was written visible; return the result."""
     arrays = []
     for target, keys, before in zip(targets, receipts, found, strict=True):
         target.core.store._home.drive(finish, target)
         arrays.append(ArrayResult(Array(target.core), {**before, **keys}))
+    if publish is not None:
+        publish()
     return StoreResult(tuple(arrays), plan, tuple(targets))
 
 
@@ -208,6 +211,8 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         For each array the receipt of what was there before.
     attempt : str
         Names this write.
+    publish : callable, optional
+        Called when all arrays are complete; may be called again.
     """
 
     __dask_scheduler__ = staticmethod(dask.threaded.get)
@@ -221,6 +226,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         plan: StorePlan,
         found: tuple[Receipt, ...],
         attempt: str,
+        publish: Callable[[], None] | None = None,
     ) -> None:
         self._graph = graph
         self._key = key
@@ -229,6 +235,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         self.plan = plan
         self._found = found
         self._attempt = attempt
+        self._publish = publish
 
     def __dask_graph__(self) -> HighLevelGraph:
         return self._graph
@@ -247,7 +254,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         return self._key
 
     def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
-        return _finished_in_graph, (self._targets, self.plan, self._found)
+        return _finished_in_graph, (self._targets, self.plan, self._found, self._publish)
 
     def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
         return self._rebuild, ()
@@ -256,7 +263,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         key = self._key if rename is None else rename.get(self._key, self._key)
         layers = HighLevelGraph.from_collections(key, graph, [])
         rest = self._writes, self._targets, self.plan, self._found, self._attempt
-        return StoreTask(layers, key, *rest)
+        return StoreTask(layers, key, *rest, self._publish)
 
     def compute(
         self,
@@ -288,7 +295,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         with told as callback, under_way(self._attempt):
             tasks = self._graph.to_dict()
             receipts = run_graph(tasks, self._key, self._writes, get, callback, **kwargs)
-        result = finished(receipts, self._targets, self.plan, self._found)
+        result = finished(receipts, self._targets, self.plan, self._found, self._publish)
         result.tidy_up()
         return result
 
@@ -304,5 +311,6 @@ def _finished_in_graph(
     targets: Sequence[Target],
     plan: StorePlan,
     found: Sequence[Receipt],
+    publish: Callable[[], None] | None,
 ) -> StoreResult:
-    return finished(results[0], targets, plan, found)
+    return finished(results[0], targets, plan, found, publish)

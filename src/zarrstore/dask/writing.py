@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast, overload
 
@@ -36,7 +36,7 @@ Mode: TypeAlias = Literal["r+", "a", "w", "w-"]
 
 
 @dataclass(frozen=True)
-class _Order:
+class Order:
     """One dask array, and where it is to go."""
 
     source: Any
@@ -178,8 +178,8 @@ def to_zarr(
         given = {**create, "chunks": chunks, "shards": shards}
         names = ", ".join(sorted(name for name, value in given.items() if value is not None))
         raise ValueError(f"{target.core.url} is there, and keeps its own {names}: leave it out")
-    order = _Order(array, target, region, mode, resume)
-    task = _task([order], align, casting, None, scheduler if compute else False)
+    order = Order(array, target, region, mode, resume)
+    task = task_of([order], align, casting, None, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
 
@@ -278,7 +278,7 @@ def store(
     array([0, 1, 2, 3, 4, 5])
     """
     orders = _orders(sources, targets, regions)
-    task = _task(orders, align, casting, split_every, scheduler if compute else False)
+    task = task_of(orders, align, casting, split_every, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
 
@@ -346,31 +346,23 @@ def plan_store(
     if targets is not None:
         if create:
             raise TypeError(f"{', '.join(sorted(create))}: the targets have their own")
-        return StorePlan(
-            [_plan(order.source, order, align) for order in _orders(sources, targets, regions)]
-        )
+        return StorePlan([plan_order(order, align) for order in _orders(sources, targets, regions)])
     if regions is not None:
         raise TypeError("regions are of targets: give both")
     plans = []
     for source in _listed(sources):
         check_source(source)
-        spec = _new_spec(source, **create)
+        spec = new_spec(source, **create)
         plans.append(_planned(source, spec, None, align, "a new array"))
     return StorePlan(plans)
 
 
-def planned_new(source: Any, chunks: Any, shards: Any) -> tuple[ArrayPlan, ArraySpec]:
-    """Return the plan of a new array, with blocks cut and joined, and how it is stored."""
-    spec = _new_spec(source, chunks=chunks, shards=shards)
-    return _planned(source, spec, None, "rechunk", "a new array", batches=False), spec
-
-
-def _new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
+def new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
     options = _creation(source, chunks, shards, create)
     return compile_spec(array_document(options, options.get("zarr_format") or 3))
 
 
-def _orders(sources: Any, targets: Any, regions: Any) -> list[_Order]:
+def _orders(sources: Any, targets: Any, regions: Any) -> list[Order]:
     sources, targets = _listed(sources), _listed(targets)
     if len(sources) != len(targets):
         raise ValueError(f"{len(sources)} sources for {len(targets)} targets: give as many of each")
@@ -381,7 +373,7 @@ def _orders(sources: Any, targets: Any, regions: Any) -> list[_Order]:
     orders = []
     for source, given, region in zip(sources, targets, regions, strict=True):
         check_source(source)
-        orders.append(_Order(source, _target(given), region, "r+"))
+        orders.append(Order(source, _target(given), region, "r+"))
     return orders
 
 
@@ -411,9 +403,9 @@ def _target(given: Any) -> Target:
     )
 
 
-def _plan(source: Any, order: _Order, align: Align, **how: Any) -> ArrayPlan:
+def plan_order(order: Order, align: Align, **how: Any) -> ArrayPlan:
     core = order.target.core
-    return _planned(source, core.spec, order.region, align, core.url, **how)
+    return _planned(order.source, core.spec, order.region, align, core.url, **how)
 
 
 def _planned(
@@ -423,19 +415,20 @@ def _planned(
     return plan_array(source.chunks, spec, region, align, url=url, most_bytes=most, **how)
 
 
-def _task(
-    orders: Sequence[_Order],
+def task_of(
+    orders: Sequence[Order],
     align: Align,
     casting: Casting,
     split_every: int | None,
     scheduler: Any,
+    publish: Callable[[], None] | None = None,
 ) -> StoreTask:
     """Return a write, after all that can be refused is; what is in the way is cleared."""
     plans = []
     for order in orders:
         core = order.target.core
         check_casting(order.source.dtype, core.spec.dtype, casting, core.url)
-        plans.append(_plan(order.source, order, align, batches=not order.resume))
+        plans.append(plan_order(order, align, batches=not order.resume))
     plan = StorePlan(plans)
     stores = [order.target.core.store for order in orders]
     if scheduler is not False:
@@ -462,6 +455,7 @@ def _task(
         plan,
         tuple([each.receipt or {} for each in done]),
         attempt,
+        publish,
     )
 
 
@@ -479,7 +473,7 @@ def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     return dict(sources[0].__dask_optimize__(merged, keys))
 
 
-def _begun(order: _Order, plan: ArrayPlan) -> Done:
+def _begun(order: Order, plan: ArrayPlan) -> Done:
     target = order.target
     keys = target.core.store._home.drive(begin, target, order.mode, order.resume)
     return find_done(plan, target, keys)
