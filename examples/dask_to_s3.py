@@ -1,8 +1,8 @@
 """A dask graph is written to S3: the plan, a bar, and what was written is read back.
 
 ``python examples/dask_to_s3.py`` writes the photograph beside it to an S3 server that it starts on
-this machine; it needs ``pip install 'zarrstore[dask,s3,cli]' 'moto[server]'``. An array of your own,
-such as a volume, and another store can be named:
+this machine; it needs ``pip install 'zarrstore[dask,s3,cli]' 'moto[server]'``. An array of your
+own, such as a volume, and another store can be named:
 ``python examples/dask_to_s3.py volume.npz --to s3://bucket/volume.zarr``.
 """
 

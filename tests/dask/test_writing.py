@@ -229,6 +229,26 @@ def test_plans_in_notebooks(shape):
         assert ("<svg" in html) == (int(np.prod(shape)) > 1)
 
 
+def test_what_plans_and_results_say():
+    array = zarrstore.create_array({}, shape=(9, 20, 30), chunks=(3, 20, 30), dtype="float64")
+    blocks = da.ones((7, 15), chunks=(7, 15))
+    region = (slice(1, 8), 3, slice(0, 29, 2))
+    said = str(plan_store(blocks, array, region))
+    assert "region    [1:8, 3, 0:29:2] of (9, 20, 30)" in said
+    assert "chunks    3 of ((2, 3, 2), 1, 15)" in said
+    assert "partial   3 chunks are read" in said
+    assert "partial   1 chunk is read" in str(plan_store(blocks[0], array, (0, *region[1:])))
+    assert str(plan_store(da.ones((0, 3)))).endswith("\n  chunks    none: there are no elements")
+    drawn = plan_store(da.ones((9, 20, 30), chunks=(3, 20, 30)))._repr_html_()
+    assert "dimensions 0 and 2 of 3" in drawn  # along which there is something to see
+    result = store([blocks, blocks], [array, array], [region, (slice(1, 8), 4, region[2])])
+    url = array.store.url
+    assert repr(result[0]) == f"<ArrayResult {url}: 3 chunks, {result[0].nbytes} B>"
+    assert repr(result).startswith(f"<StoreResult of 2 arrays>\n  {url}: 3 chunks")
+    result = to_zarr(da.ones(8, chunks=8), {}, chunks=4, shards=8)
+    assert repr(result).startswith(f"<StoreResult {result.array.store.url}: 1 shard, ")
+
+
 def test_not_computed():
     where = MemoryStore()
     task = to_zarr(da.ones(10, chunks=3), where, compute=False)

@@ -47,10 +47,11 @@ class ArrayResult:
         return sum(written.size or 0 for written in self.keys.values())
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} {self.array._core.url}: {len(self.keys):,} chunks, "
-            f"{human_size(self.nbytes)}>"
-        )
+        return f"<{type(self).__name__} {self.array._core.url}: {self._facts()}>"
+
+    def _facts(self) -> str:
+        count, unit = len(self.keys), "shard" if self.array.shards else "chunk"
+        return f"{count:,} {unit}{'' if count == 1 else 's'}, {human_size(self.nbytes)}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,12 @@ class StoreResult(Sequence[ArrayResult]):
 
     def __len__(self) -> int:
         return len(self.arrays)
+
+    def __repr__(self) -> str:
+        lines = [f"{each.array._core.url}: {each._facts()}" for each in self.arrays]
+        if len(lines) == 1:
+            return f"<{type(self).__name__} {lines[0]}>"
+        return "\n  ".join([f"<{type(self).__name__} of {len(lines)} arrays>", *lines])
 
     @property
     def array(self) -> Array:
