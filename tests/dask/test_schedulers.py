@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -123,6 +125,24 @@ def test_a_cluster_in_this_process():
         where = MemoryStore()
         to_zarr(da.ones(100, chunks=7), where, scheduler=client).verify()
         assert zarrstore.open_array(where)[:].sum() == 100
+
+
+def test_after_a_fork(tmp_path):
+    """The threads of dask do not exist in the child."""
+    code = f"""
+        import os, warnings, dask.array as da
+        from zarrstore.dask import to_zarr
+        warnings.simplefilter("ignore")
+        to_zarr(da.ones(40, chunks=2), {{}})
+        pid = os.fork()
+        if pid == 0:
+            os._exit(to_zarr(da.ones(40, chunks=2), {str(tmp_path / "a")!r}).verify())
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "20\n", done.stderr
 
 
 class Killing(LocalStore):
