@@ -155,6 +155,8 @@ def test_what_is_refused():
         dataset_to_zarr(days(0, 5), zarrstore.MemoryStore(read_only=True))
     with pytest.raises(ValueError, match="append_dim="):
         dataset_to_zarr(days(0, 5), {}, mode="w", append_dim="time")
+    with pytest.raises(ValueError, match="mode is one of w, w-, a, a-"):
+        dataset_to_zarr(days(0, 5), {}, mode="r")
     with pytest.raises(ValueError, match="a region is"):
         plan_dataset(days(0, 5), {}, mode="w-", region="auto")
     data: dict[str, bytes] = {}

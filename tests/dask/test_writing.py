@@ -10,6 +10,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from dask.utils import has_keyword
 
@@ -180,6 +181,15 @@ def test_modes():
     zarrstore.create_array(group, name="a", data=[1])
     with pytest.raises(NodeExistsError, match="is a group"):
         to_zarr(da.ones(6), group, mode="w")
+
+
+def test_what_is_of_dask_or_xarray():
+    with pytest.raises(ValueError, match=r"mode is one of r\+, a, w, w-"):
+        to_zarr(da.ones(3), {}, mode="r")
+    with pytest.raises(TypeError, match="use mode='w'"):
+        to_zarr(da.ones(3), {}, overwrite=True)
+    with pytest.raises(TypeError, match="dataset_to_zarr"):
+        plan_store(xr.Dataset())
 
 
 def test_alignment():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, get_args, overload
 
 import dask.array as da
 import numpy as np
@@ -241,6 +241,8 @@ def _mode(mode: DatasetMode | None, append_dim: Any, region: Any) -> DatasetMode
     """Return the mode, by default as xarray's."""
     if mode is None:
         return "a" if append_dim is not None else "r+" if region is not None else "w-"
+    if mode not in get_args(DatasetMode):
+        raise ValueError(f"mode is one of {', '.join(get_args(DatasetMode))}, not {mode!r}")
     if append_dim is not None and mode not in ("a", "a-"):
         raise ValueError(f"append_dim= goes with mode 'a' or 'a-', not {mode!r}")
     if region is not None and mode not in ("a", "a-", "r+"):

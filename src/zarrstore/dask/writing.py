@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast, overload
+from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 import dask
 import numpy as np
@@ -169,6 +169,8 @@ def to_zarr(
     check_source(array)
     options = _creation(array, chunks, shards, create)
     mode = mode or ("w-" if region is None and not isinstance(store_like, Array) else "r+")
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is one of {', '.join(get_args(Mode))}, not {mode!r}")
     if mode in ("w", "w-") and region is not None:
         raise ValueError(
             f"a region is of an array that is there, and mode {mode!r} makes a new one"
@@ -183,7 +185,12 @@ def to_zarr(
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
 
+_OF_DASK = {"component": "path=", "overwrite": "mode='w'"}
+
+
 def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -> ArrayOptions:
+    for name in create.keys() & _OF_DASK.keys():
+        raise TypeError(f"{name}= is dask's own; use {_OF_DASK[name]} here")
     options = {"dtype": array.dtype, **create, "shape": array.shape}
     if shards is not None:
         options["shards"] = shards
