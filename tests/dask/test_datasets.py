@@ -81,9 +81,10 @@ def test_new_appended_and_regions(zarr_format):
     assert opened(data).equals(want)
 
 
-def test_what_is_read_is_replaced(tmp_path):
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_what_is_read_is_replaced(zarr_format):
     data: dict[str, bytes] = {}
-    dataset_to_zarr(days(0, 20), data, "deep/a", encoding=ENCODING)
+    dataset_to_zarr(days(0, 20), data, "deep/a", zarr_format=zarr_format)
     found = xr.open_zarr(adapted(data), group="deep/a").drop_encoding()
     upside_down = found.isel(time=slice(None, None, -1)).drop_vars("when")
     want = upside_down.compute()

@@ -275,13 +275,16 @@ def _drafted(dataset: Any, store: Store, path: str, how: _How) -> _Draft:
 
     from zarrstore.interop.zarr import to_zarr
 
-    if how.mode == "w-" and store._home.drive(open_node, store, path) is not None:
+    node = store._home.drive(open_node, store, path) if how.replaces else None
+    if node is not None and how.mode == "w-":
         raise NodeExistsError(
             f"there is already a dataset at {join_url(store.url, path)}; mode 'w' replaces it, 'a' "
             "adds to it, region= and append_dim= write into it",
             store=store.url,
             key=path,
         )
+    if node is not None and how.zarr_format is None:
+        how = replace(how, zarr_format=node.document.zarr_format)
     drafts = Drafts(store, hidden=how.replaces)
     region = dict(how.region) if isinstance(how.region, Mapping) else how.region
     backend = ZarrStore.open_group(
