@@ -100,8 +100,8 @@ def test_what_is_read_is_replaced(zarr_format):
 def test_chunks_that_are_chosen():
     # xarray chooses none for blocks of several shapes, and none that fit shards
     values = da.from_array(np.arange(400).reshape(20, 20), chunks=((3, 17), 7))
-    text = da.from_array(np.array(["a", "bc"] * 10), chunks=((3, 17),))
-    dataset = xr.Dataset({"a": (("y", "x"), values), "b": (("y", "x"), values), "s": ("y", text)})
+    times = da.from_array(np.arange(20).astype("datetime64[s]"), chunks=((3, 17),))
+    dataset = xr.Dataset({"a": (("y", "x"), values), "b": (("y", "x"), values), "s": ("y", times)})
     dataset["b"].encoding = {"dtype": "int16", "chunks": "auto"}
     data: dict[str, bytes] = {}
     dataset_to_zarr(dataset, data, encoding={"a": {"shards": (10, 20)}})
