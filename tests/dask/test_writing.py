@@ -28,7 +28,6 @@ from zarrstore import (
 from zarrstore.dask import (
     AlignmentError,
     StoreTask,
-    aligned,
     computing_meta,
     from_zarr,
     plan_store,
@@ -220,6 +219,15 @@ def test_modes():
         to_zarr(da.ones(6), group, mode="w")
 
 
+def test_what_is_of_dask_or_xarray():
+    with pytest.raises(ValueError, match=r"mode is one of r\+, a, w, w-"):
+        to_zarr(da.ones(3), {}, mode="r")
+    with pytest.raises(TypeError, match="use mode='w'"):
+        to_zarr(da.ones(3), {}, overwrite=True)
+    with pytest.raises(TypeError, match="dataset_to_zarr"):
+        plan_store(xr.Dataset())
+
+
 def test_alignment():
     source = da.ones((40, 40), chunks=(10, 10))
     with pytest.raises(AlignmentError, match="conflicts 8 chunks have") as caught:
@@ -265,6 +273,26 @@ def test_plans_in_notebooks(shape):
         assert html.count("<div") == html.count("</div")
         assert "<script" not in html
         assert ("<svg" in html) == (int(np.prod(shape)) > 1)
+
+
+def test_what_plans_and_results_say():
+    array = zarrstore.create_array({}, shape=(9, 20, 30), chunks=(3, 20, 30), dtype="float64")
+    blocks = da.ones((7, 15), chunks=(7, 15))
+    region = (slice(1, 8), 3, slice(0, 29, 2))
+    said = str(plan_store(blocks, array, region))
+    assert "region    [1:8, 3, 0:29:2] of (9, 20, 30)" in said
+    assert "chunks    3 of ((2, 3, 2), 1, 15)" in said
+    assert "partial   3 chunks are read" in said
+    assert "partial   1 chunk is read" in str(plan_store(blocks[0], array, (0, *region[1:])))
+    assert str(plan_store(da.ones((0, 3)))).endswith("\n  chunks    none: there are no elements")
+    drawn = plan_store(da.ones((9, 20, 30), chunks=(3, 20, 30)))._repr_html_()
+    assert "dimensions 0 and 2 of 3" in drawn  # along which there is something to see
+    result = store([blocks, blocks], [array, array], [region, (slice(1, 8), 4, region[2])])
+    url = array.store.url
+    assert repr(result[0]) == f"<ArrayResult {url}: 3 chunks, {result[0].nbytes} B>"
+    assert repr(result).startswith(f"<StoreResult of 2 arrays>\n  {url}: 3 chunks")
+    result = to_zarr(da.ones(8, chunks=8), {}, chunks=4, shards=8)
+    assert repr(result).startswith(f"<StoreResult {result.array.store.url}: 1 shard, ")
 
 
 def test_not_computed():
@@ -548,35 +576,6 @@ def test_from_zarr():
         assert from_zarr(cells).chunks == ((1, 2, 3, 4),)
     with pytest.raises(NodeNotFoundError):
         from_zarr({}, "nothing")
-
-
-def test_datasets_of_xarray():
-    values = numbers(20, 30)
-    dataset = xr.Dataset(
-        {
-            "a": (("y", "x"), da.from_array(values, chunks=(7, 10))),
-            "b": (("y", "x"), values),
-            "c": (("y",), da.from_array(values[:, 0], chunks=5)),
-        },
-        {"z": (("y",), da.from_array(values[:, 1], chunks=(3, 9, 8)))},
-        {"title": "t"},
-    )
-    asked = {"a": {"chunks": (4, 4), "shards": "auto"}, "z": {"chunks": (6,)}}
-    ready, encoding, plan = aligned(dataset, asked)
-    assert asked["a"]["shards"] == "auto"
-    assert ready.identical(dataset)
-    assert encoding["a"]["shards"][0] % 4 == 0
-    assert encoding["c"] == {"chunks": (5,)}
-    assert ready["c"].data is dataset["c"].data
-    assert [each.how for each in plan] == ["rechunk", "aligned", "rechunk"]
-    assert plan_store([ready["z"].data], chunks=(6,)).conflicts == 0
-    where = MemoryStore()
-    adapted = zarrstore.interop.zarr.to_zarr(where)
-    ready.to_zarr(adapted, encoding=encoding, zarr_format=3, consolidated=False)
-    for name in ("a", "b", "c", "z"):
-        assert np.array_equal(zarrstore.open_array(where, path=name)[...], dataset[name].values)
-    with pytest.raises(ValueError, match="of one shape"):
-        aligned(dataset, {"a": {"chunks": [[5, 15], [30]]}})
 
 
 def test_computing_meta():

@@ -167,21 +167,42 @@ class ArrayPlan:
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Yield what is said of the plan: a name, and a line."""
+        if any(axis.span.count < axis.dimension.length for axis in self.axes):
+            yield "region", self._region()
+        if not self.nunits:
+            yield f"{self.unit}s", "none: there are no elements"
+            return
         yield f"{self.unit}s", f"{self.nunits:,} of {self._lengths([a.parts for a in self.axes])}"
         yield "blocks", f"{self.nblocks:,} of {self._lengths([a.bounds for a in self.axes])}"
         if self.conflicts:
-            yield "conflicts", f"{self.conflicts:,} {self.unit}s have elements of several blocks"
+            have = "has" if self.conflicts == 1 else "have"
+            yield "conflicts", f"{self._units(self.conflicts)} {have} elements of several blocks"
         else:
             yield "conflicts", f"none: each {self.unit} has elements of one block"
         yield "writers", self._writers()
         if self.partial:
-            yield "partial", f"{self.partial:,} {self.unit}s are read, changed and written"
+            are = "is" if self.partial == 1 else "are"
+            yield "partial", f"{self._units(self.partial)} {are} read, changed and written"
+
+    def _units(self, count: int) -> str:
+        return f"{count:,} {self.unit}{'' if count == 1 else 's'}"
+
+    def _region(self) -> str:
+        lengths = tuple([axis.dimension.length for axis in self.axes])
+        items = [
+            str(axis.span.start)
+            if axis.span.dropped
+            else f"{axis.span.start}:{axis.span.stop}"
+            + (f":{axis.span.step}" if axis.span.step > 1 else "")
+            for axis in self.axes
+        ]
+        return f"[{', '.join(items)}] of {lengths}"
 
     def _writers(self) -> str:
         tasks = f"{self.ntasks:,} task{'' if self.ntasks == 1 else 's'}"
         if self.how == "lock":
             return (
-                f"{tasks}; those that share one of {self.serialised:,} {self.unit}s write it "
+                f"{tasks}; those that share one of {self._units(self.serialised)} write it "
                 "one after the other"
             )
         how = f", of blocks cut and joined where {self.unit}s end" if self.how == "rechunk" else ""

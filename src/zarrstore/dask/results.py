@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -52,10 +52,11 @@ class ArrayResult:
         return sum(written.size or 0 for written in self.keys.values())
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} {self.array._core.url}: {len(self.keys):,} chunks, "
-            f"{human_size(self.nbytes)}>"
-        )
+        return f"<{type(self).__name__} {self.array._core.url}: {self._facts()}>"
+
+    def _facts(self) -> str:
+        count, unit = len(self.keys), "shard" if self.array.shards else "chunk"
+        return f"{count:,} {unit}{'' if count == 1 else 's'}, {human_size(self.nbytes)}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ class StoreResult(Sequence[ArrayResult]):
 
     def __len__(self) -> int:
         return len(self.arrays)
+
+    def __repr__(self) -> str:
+        lines = [f"{each.array._core.url}: {each._facts()}" for each in self.arrays]
+        if len(lines) == 1:
+            return f"<{type(self).__name__} {lines[0]}>"
+        return "\n  ".join([f"<{type(self).__name__} of {len(lines)} arrays>", *lines])
 
     @property
     def array(self) -> Array:
@@ -189,6 +196,7 @@ def finished(
     targets: Sequence[Target],
     plan: StorePlan,
     found: Sequence[Receipt],
+    publish: Callable[[], None] | None,
 ) -> StoreResult:
     """Make what was written visible; return the result."""
     arrays = []
@@ -196,6 +204,8 @@ def finished(
         target.core.store._home.drive(finish, target)
         target.core.store._home.drive(note_none_waits, target)
         arrays.append(ArrayResult(Array(target.core), {**before, **keys}))
+    if publish is not None:
+        publish()
     return StoreResult(tuple(_as_left(arrays)), plan, tuple(targets))
 
 
@@ -230,6 +240,8 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         For each array the receipt of what was there before.
     attempt : str
         Names this write.
+    publish : callable, optional
+        Called when all arrays are complete; may be called again.
     """
 
     __dask_scheduler__ = staticmethod(dask.threaded.get)
@@ -243,6 +255,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         plan: StorePlan,
         found: tuple[Receipt, ...],
         attempt: str,
+        publish: Callable[[], None] | None = None,
     ) -> None:
         self._graph = graph
         self._key = key
@@ -251,6 +264,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         self.plan = plan
         self._found = found
         self._attempt = attempt
+        self._publish = publish
 
     def __dask_graph__(self) -> HighLevelGraph:
         begin_again(self._attempt)
@@ -270,7 +284,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         return self._key
 
     def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
-        return _finished_in_graph, (self._targets, self.plan, self._found)
+        return _finished_in_graph, (self._targets, self.plan, self._found, self._publish)
 
     def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
         return self._rebuild, ()
@@ -279,7 +293,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         key = self._key if rename is None else rename.get(self._key, self._key)
         layers = HighLevelGraph.from_collections(key, graph, [])
         rest = self._writes, self._targets, self.plan, self._found, self._attempt
-        return StoreTask(layers, key, *rest)
+        return StoreTask(layers, key, *rest, self._publish)
 
     def compute(
         self,
@@ -317,7 +331,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
                 with suppress(Exception):  # the error that is under way tells more
                     target.core.store._home.drive(drop_what_waits, target)
             raise
-        result = finished(receipts, self._targets, self.plan, self._found)
+        result = finished(receipts, self._targets, self.plan, self._found, self._publish)
         try:
             result.tidy_up()
         except BaseException as error:
@@ -337,5 +351,6 @@ def _finished_in_graph(
     targets: Sequence[Target],
     plan: StorePlan,
     found: Sequence[Receipt],
+    publish: Callable[[], None] | None,
 ) -> StoreResult:
-    return finished(results[0], targets, plan, found)
+    return finished(results[0], targets, plan, found, publish)

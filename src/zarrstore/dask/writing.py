@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias, cast, overload
+from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 import dask
 from dask.highlevelgraph import HighLevelGraph
@@ -157,6 +157,8 @@ def to_zarr(
     check_source(array)
     options = _creation(array, chunks, shards, create)
     mode = mode or ("w-" if region is None and not isinstance(store_like, Array) else "r+")
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is one of {', '.join(get_args(Mode))}, not {mode!r}")
     if mode in ("w", "w-") and region is not None:
         raise ValueError(
             f"a region is of an array that is there, and mode {mode!r} makes a new one"
@@ -167,11 +169,16 @@ def to_zarr(
         names = ", ".join(sorted(name for name, value in given.items() if value is not None))
         raise ValueError(f"{target.core.url} is there, and keeps its own {names}: leave it out")
     order = Order(array, target, region, mode, resume)
-    task = _task([order], align, casting, None, scheduler if compute else False)
+    task = task_of([order], align, casting, None, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
 
+_OF_DASK = {"component": "path=", "overwrite": "mode='w'"}
+
+
 def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -> ArrayOptions:
+    for name in create.keys() & _OF_DASK.keys():
+        raise TypeError(f"{name}= is dask's own; use {_OF_DASK[name]} here")
     options = {"dtype": array.dtype, **create, "shape": array.shape}
     if shards is not None:
         options["shards"] = shards
@@ -247,7 +254,7 @@ def store(
     array([0, 1, 2, 3, 4, 5])
     """
     orders = orders_of(sources, targets, regions)
-    task = _task(orders, align, casting, split_every, scheduler if compute else False)
+    task = task_of(orders, align, casting, split_every, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
 
@@ -312,35 +319,34 @@ def plan_store(
     >>> plan.conflicts, plan.ntasks, plan.has_one_writer, plan[0].writers([3])
     (5, 5, True, [(3,)])
     """
-    together = batch_bytes(scheduler_of())
     if targets is not None:
         if create:
             raise TypeError(f"{', '.join(sorted(create))}: the targets have their own")
-        orders = orders_of(sources, targets, regions)
-        return StorePlan([_plan(order, align, together) for order in orders])
+        return StorePlan(
+            [plan_order(order, align) for order in orders_of(sources, targets, regions)]
+        )
     if regions is not None:
         raise TypeError("regions are of targets: give both")
     plans = []
     for source in listed(sources):
         check_source(source)
-        spec = _new_spec(source, **create)
+        spec = new_spec(source, **create)
+        together = batch_bytes(scheduler_of())
         plans.append(_planned(source, spec, None, align, "a new array", together))
     return StorePlan(plans)
 
 
-def planned_new(source: Any, chunks: Any, shards: Any) -> tuple[ArrayPlan, ArraySpec]:
-    """Return the plan of a new array, with blocks cut and joined, and how it is stored."""
-    spec = _new_spec(source, chunks=chunks, shards=shards)
-    return _planned(source, spec, None, "rechunk", "a new array", 0), spec
-
-
-def _new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
+def new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
     options = _creation(source, chunks, shards, create)
     return compile_spec(array_document(options, options.get("zarr_format") or 3))
 
 
-def _plan(order: Order, align: Align, together: int) -> ArrayPlan:
-    core = order.target.core
+def plan_order(order: Order, align: Align, scheduler: Any = None) -> ArrayPlan:
+    """Plan a write by a scheduler, without its being begun."""
+    core, target = order.target.core, order.target
+    # chunks that are there are looked for by each block; what waits, as it was written
+    by_block = order.resume and not target.staged and target.kind != "replace"
+    together = 0 if by_block else batch_bytes(scheduler_of(scheduler))
     return _planned(order.source, core.spec, order.region, align, core.url, together)
 
 
@@ -353,22 +359,20 @@ def _planned(
     )
 
 
-def _task(
+def task_of(
     orders: Sequence[Order],
     align: Align,
     casting: Casting,
     split_every: int | None,
     scheduler: Any,
+    publish: Callable[[], None] | None = None,
 ) -> StoreTask:
     """Return a write, after all that can be refused is; what is in the way is cleared."""
     plans = []
-    together = batch_bytes(scheduler_of(scheduler or None))
     for order in orders:
         core = order.target.core
         check_casting(order.source.dtype, core.spec.dtype, casting, core.url)
-        # chunks that are there are looked for by each block; what waits, as it was written
-        waits = order.target.staged or order.target.kind == "replace"
-        plans.append(_plan(order, align, together if waits or not order.resume else 0))
+        plans.append(plan_order(order, align, scheduler or None))
     plan = StorePlan(plans)
     stores = [order.target.core.store for order in orders]
     if scheduler is not False:
@@ -398,6 +402,7 @@ def _task(
         plan,
         tuple([each.receipt or {} for each in done]),
         attempt,
+        publish,
     )
 
 
