@@ -143,7 +143,10 @@ async def _verify(core: ArrayCore, keys: Mapping[str, Written], tell: Any) -> No
     for name in ("keys", "data_type", "codecs"):
         if getattr(spec, name) != getattr(core.spec, name):
             raise _differs(core, core.path, f"the array has other {name}")
+    await _verify_chunks(core, keys, tell)
 
+
+async def _verify_chunks(core: ArrayCore, keys: Mapping[str, Written], tell: Any) -> None:
     async def check(key: str) -> None:
         written = keys[key]
         data = await core.store.get(key)
@@ -189,8 +192,12 @@ def finished(
     """Make what was written visible; return the result."""
     arrays = []
     for target, keys, before in zip(targets, receipts, found, strict=True):
-        target.core.store._home.drive(finish, target)
-        arrays.append(ArrayResult(Array(target.core), {**before, **keys}))
+        written = {**before, **keys}
+        drive = target.core.store._home.drive
+        if target.contested:
+            drive(_verify_chunks, target.core, written, lambda: None)
+        drive(finish, target)
+        arrays.append(ArrayResult(Array(target.core), written))
     return StoreResult(tuple(arrays), plan, tuple(targets))
 
 

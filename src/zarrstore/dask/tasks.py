@@ -13,7 +13,7 @@ import numpy as np
 
 from zarrstore.dask.at_work import at_work
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merged
-from zarrstore.dask.targets import Target, clear_old
+from zarrstore.dask.targets import Target, check_own, clear_old
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy.array import Array
@@ -190,6 +190,7 @@ def _write(writer: Writer, box: Box, pieces: Sequence[tuple[Region, Any]]) -> Re
         await noted.write_request(*each)
 
     async def write_all() -> None:
+        await check_own(writer.target)
         await each_bounded(write, requests, count=len(requests))
 
     with at_work(writer.attempt):
@@ -204,6 +205,7 @@ def stage_box(writer: Writer, box: Box, blocks: Sequence[Any]) -> int:
     """
     waiting = _waiting(writer, box)
     drive = waiting.store._home.drive
+    drive(check_own, writer.target)
     if not drive(_is_there, waiting):
         values = waiting.values(assembled(box, blocks), box.shape).reshape(waiting.spec.shape)
         drive(waiting.write, ..., values)
