@@ -87,7 +87,7 @@ async def take_note(core: ArrayCore, number: str, before: str) -> None:
     stat = await store.stat(key)
     found = await read_note(store, path) or Note()
     left, left_at = found.taken_over()
-    note = Note([naming_of(core.spec)], left, left_at, number, as_json(core.document))
+    note = Note([naming_of(core.spec)], left, left_at, None, number, as_json(core.document))
     expect: Expect = ABSENT if stat is None else stat.version
     needed = Capability.CREATE_EXCLUSIVE if stat is None else Capability.COMPARE_AND_SWAP
     if needed not in store.capabilities:

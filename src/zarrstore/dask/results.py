@@ -16,7 +16,7 @@ from zarrstore.dask.plan import StorePlan
 from zarrstore.dask.receipts import Receipt, Written, crc32c
 from zarrstore.dask.running import check_shared, run_graph, scheduler_of
 from zarrstore.dask.targets import Target, finish, tidy_up
-from zarrstore.errors import CorruptDataError
+from zarrstore.errors import ConflictError, CorruptDataError
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy.array import Array
@@ -195,10 +195,23 @@ def finished(
         written = {**before, **keys}
         drive = target.core.store._home.drive
         if target.contested:
-            drive(_verify_chunks, target.core, written, lambda: None)
+            _check_undisturbed(target, written)
         drive(finish, target)
         arrays.append(ArrayResult(Array(target.core), written))
     return StoreResult(tuple(arrays), plan, tuple(targets))
+
+
+def _check_undisturbed(target: Target, keys: Receipt) -> None:
+    """Read back what another write, if it has not ended, may have written to."""
+    core = target.core
+    try:
+        core.store._home.drive(_verify_chunks, core, keys, lambda: None)
+    except CorruptDataError as error:
+        raise ConflictError(
+            f"{core.url} was not replaced: another write has not ended, and {error}",
+            store=core.store.url,
+            key=error.key,
+        ) from error
 
 
 class StoreTask(DaskMethodsMixin):  # type: ignore[misc]

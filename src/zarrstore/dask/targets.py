@@ -248,8 +248,7 @@ async def _new_target(
 
 
 async def _claimed(store: Store, path: str) -> list[str]:
-    claim = await use_at(store, path, CLAIM_NAME)
-    return [*claim.using, *claim.still_left]
+    return (await use_at(store, path, CLAIM_NAME)).now
 
 
 async def _is_empty(store: Store, path: str) -> bool:

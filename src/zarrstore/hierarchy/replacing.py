@@ -24,6 +24,7 @@ from zarrstore.hierarchy.chunk_namings import meets, naming_of, naming_of_key
 from zarrstore.hierarchy.creating import NewNode
 from zarrstore.hierarchy.formats import FORMATS, RESERVED_NAMES, V2, AnyArrayDocument
 from zarrstore.hierarchy.group_core import open_node
+from zarrstore.hierarchy.processes import has_ended
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
 from zarrstore.updating import Expect, until_no_conflict
@@ -68,10 +69,22 @@ class Use(msgspec.Struct):
     """Those of one who was before, and was not seen to end."""
     left_at: float = 0.0
     """When that was, in seconds since 1970."""
+    process: Any = None
+    """What tells that of its holder from all others, if all is done by one."""
 
     def taken_over(self) -> tuple[list[str], float]:
         """Return `left` and `left_at` for who takes the place of this one."""
         return (self.using, time.time()) if self.using else (self.still_left, self.left_at)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its holder is known to write nothing any more."""
+        return has_ended(self.process)
+
+    @property
+    def now(self) -> list[str]:
+        """The namings of chunks that somebody writes or deletes, as far as is known."""
+        return self.still_left if self.has_ended else [*self.using, *self.still_left]
 
     @property
     def still_left(self) -> list[str]:

@@ -19,11 +19,11 @@ import msgspec
 
 from zarrstore.abc import ABSENT, Absent, Stat, Store, Version
 from zarrstore.errors import ConflictError, ZarrStoreError
+from zarrstore.hierarchy.processes import this_process
 from zarrstore.hierarchy.replacing import CLAIM_NAME, Use
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
 from zarrstore.runtime import pause
-from zarrstore.savers._processes import has_ended, this_process
 from zarrstore.sync import SyncStore
 from zarrstore.updating import Expect
 
@@ -38,7 +38,6 @@ class _Held(Use):
     """What is stored at the key."""
 
     owner: str | None = None
-    process: Any = None
     beats: int = 0
 
 
@@ -78,7 +77,7 @@ class _Watch:
     @property
     def has_ended(self) -> bool:
         """Whether who holds it, or held it, is known to write nothing any more."""
-        return self.held.owner is None or has_ended(self.held.process)
+        return self.held.owner is None or self.held.has_ended
 
     @property
     def is_free(self) -> bool:
@@ -151,7 +150,7 @@ class Claim:
                 self.ended, self.left, left_at = before.using, before.still_left, before.left_at
                 if not watch.has_ended:
                     self.left, left_at = before.taken_over()
-                self._held = _Held([], list(self.left), left_at, self._owner, this_process())
+                self._held = _Held([], list(self.left), left_at, this_process(), self._owner)
                 try:
                     self._write(watch.expect)
                 except ConflictError:
