@@ -85,13 +85,13 @@ def _create(store: Store, path: str, values: NDArray, options: ArrayOptions) -> 
     killed has left there are deleted, when it is the turn of this one.
     """
     creation = _Creation(store, path, values, options)
-    if Capability.COMPARE_AND_SWAP not in store.capabilities or store._home.drive(
-        creation.is_clear
-    ):
+    if Capability.COMPARE_AND_SWAP not in store.capabilities:
         store._home.drive(creation.in_turn)
-        return
-    with claimed(store, path):
-        store._home.drive(creation.anew)
+    elif store._home.drive(creation.is_clear):
+        store._home.drive(creation.create)
+    else:
+        with claimed(store, path):
+            store._home.drive(creation.anew)
 
 
 @dataclass(frozen=True)
@@ -114,17 +114,19 @@ class _Creation:
             await self.anew()
 
     async def anew(self) -> None:
-        """Create it where nobody else does anything."""
-        if await array_at(self.store, self.path) is not None:
-            return
-        array = await self._empty()
-        if not await self.is_clear():
+        """Create it where others wait, so that what was left can be deleted."""
+        if await array_at(self.store, self.path) is None:
+            array = await self._empty()
             await delete_chunks(self.store, self.path, [naming_of(array.spec)])
-        with suppress(NodeExistsError):  # by another, at this moment
-            await create(array)
+            await self.create()
+
+    async def create(self) -> None:
+        """Create it, unless another does so at this moment."""
+        with suppress(NodeExistsError):
+            await create(await self._empty())
             return
         if await array_at(self.store, self.path) is None:
-            await create(array)  # something else is in the way
+            await create(await self._empty())  # something else is in the way
 
     async def _empty(self) -> ArrayCore:
         """Return the array that is to be."""
