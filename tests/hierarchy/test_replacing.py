@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from typing import Any
 
 import dask
@@ -12,8 +14,10 @@ import pytest
 import zarrstore
 from zarrstore import MemoryStore
 from zarrstore.dask import results, to_zarr
-from zarrstore.hierarchy import replacing
-from zarrstore.hierarchy.replacing import NOTE_NAME
+from zarrstore.hierarchy import chunk_uses
+from zarrstore.hierarchy.chunk_namings import choose, next_namings
+from zarrstore.hierarchy.chunk_uses import CLAIM_NAME, NOTE_NAME, Use
+from zarrstore.hierarchy.processes import this_process
 from zarrstore.savers import ZarrSaver
 from zarrstore.stores.wrappers.base import WrapperStore
 
@@ -56,7 +60,7 @@ def written(store: zarrstore.Store, mark: int, shape: tuple[int, ...], **options
 
 
 def check(store: zarrstore.Store, marks: dict[int, tuple[int, ...]]) -> int | None:
-    """Return the mark of the array that is there, which must be whole; ``None`` if there is none."""
+    """Return the mark of the array that is there and must be whole, ``None`` if there is none."""
     try:
         array = zarrstore.open_array(store, mode="r")
     except zarrstore.NodeNotFoundError:
@@ -91,7 +95,7 @@ def made(data: dict[str, Any], version: int | None, shape: tuple[int, ...]) -> N
     ],
 )
 def test_killed_at_each_step(write, old, first, new, second, options, monkeypatch):
-    monkeypatch.setattr(replacing, "has_ended", lambda process: process is not None)
+    monkeypatch.setattr(chunk_uses, "has_ended", lambda process: process is not None)
     shapes = {1: SHAPES[first], 2: SHAPES[second], 3: SHAPES["two"]}
     seen = set()
     for left in range(60):
@@ -211,3 +215,116 @@ def test_chunks_that_another_write_may_have_changed_are_read_back(format, monkey
     with pytest.raises(zarrstore.ConflictError, match="not what was written"):
         last.compute(scheduler="sync")
     assert check(store, MARKS) == 1
+
+
+def replaced_again_and_again(path: str, number: int, ready: Any) -> None:
+    ready.wait()
+    conflicts = 0
+    for time in range(6):
+        try:
+            mark = 10 * number + time
+            written(zarrstore.open_store(path), mark, (4, 4), attributes={"mark": mark})
+        except zarrstore.ConflictError:
+            conflicts += 1
+    sys.exit(conflicts)
+
+
+def test_processes_that_replace_one_array(tmp_path):
+    path = str(tmp_path / "x.zarr")
+    zarrstore.create_array(path, data=np.full((4, 4), 1), chunks=2)
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(3)
+    processes = [
+        context.Process(target=replaced_again_and_again, args=(path, number, ready))
+        for number in (1, 2)
+    ]
+    for process in processes:
+        process.start()
+    ready.wait()
+    marks = dict.fromkeys([1, *range(10, 30)], (4, 4))
+    while any(process.is_alive() for process in processes):
+        first = zarrstore.open_array(path, mode="r")
+        values = first[:]
+        if zarrstore.open_array(path, mode="r").metadata == first.metadata:
+            assert (values == values[0, 0]).all()  # else it was replaced just now
+    for process in processes:
+        process.join(60)
+        assert process.exitcode in range(7)
+    assert min(process.exitcode for process in processes) < 6
+    assert check(zarrstore.open_store(path), marks) in marks
+    written(zarrstore.open_store(path), 1, (4, 4))
+    assert check(zarrstore.open_store(path), marks) == 1
+
+
+class Without(WrapperStore):
+    """A store that cannot do everything."""
+
+    lacks = zarrstore.Capability(0)
+
+    @property
+    def capabilities(self) -> zarrstore.Capability:
+        return super().capabilities & ~self.lacks
+
+
+ALL = zarrstore.Capability
+SWAP = ALL.COMPARE_AND_SWAP | ALL.CREATE_EXCLUSIVE
+
+
+@pytest.mark.parametrize("write", [saved, written])
+@pytest.mark.parametrize(
+    "lacks", [SWAP, ALL.COMPARE_AND_SWAP, ALL.DELETE, ALL.LIST, SWAP | ALL.LIST]
+)
+def test_stores_that_lack_something(write, lacks):
+    data: dict[str, Any] = {}
+    store = Without(MemoryStore(data))
+    store.lacks = lacks
+    cannot_replace = lacks is ALL.DELETE or (write is saved and ALL.LIST in lacks)
+    for mark in (1, 2, 3, 4):
+        if mark == 2 and cannot_replace:
+            before = dict(data)
+            with pytest.raises(zarrstore.UnsupportedOperationError):
+                write(store, mark, (4, 4), chunks=(2, 2))
+            assert data == before
+            break
+        write(store, mark, (4, 4), chunks=(2, 2))
+        assert check(store, MARKS) == mark
+    with pytest.raises(zarrstore.ReadOnlyError):
+        write(store.with_read_only(), 5, (4, 4), chunks=(2, 2))
+
+
+@pytest.mark.parametrize("write", [saved, written])
+def test_nothing_below_is_deleted(write):
+    data: dict[str, Any] = {}
+    zarrstore.create_array(MemoryStore(data), name="below/0", data=[1])
+    del data["zarr.json"], data["below/zarr.json"]
+    before = dict(data)
+    with pytest.raises(zarrstore.NodeExistsError, match="arrays or groups below"):
+        write(MemoryStore(data), 1, (4, 4))
+    assert {**data, CLAIM_NAME: b""} == {**before, CLAIM_NAME: b""}
+
+
+@pytest.mark.parametrize("write", [saved, written])
+def test_stores_that_need_the_metadata_first(write, tmp_path):
+    with pytest.raises(zarrstore.UnsupportedOperationError, match="create the array first"):
+        write(zarrstore.open_store(tmp_path / "x.n5"), 1, (4, 4))
+
+
+def test_namings():
+    assert list(next_namings(3, 2, None)) == ["c/", "c.", "0."]
+    assert list(next_namings(3, 0, "c/")) == ["0"]
+    assert list(next_namings(3, 1, "0/")) == ["c/", "c."]
+    assert list(next_namings(2, 2, "0")) == ["0."]
+    assert list(next_namings(2, 2, "c.")) == ["0.", "0/"]
+    assert choose(["c/", "c."], ["c/"]) == "c."
+    assert choose(["c/", "c.", "0."], [], ["c/", "0.", "c."]) == "c/"
+    assert choose(["0/"], ["0"]) is None
+
+
+def test_what_is_left_is_forgotten_after_a_day():
+    taken = Use(using=["c."]).taken_over()
+    assert Use([], *taken).still_left == ["c."]
+    assert Use([], ["c."], taken[1] - 25 * 3600).still_left == []
+    assert Use([], *taken).taken_over() == taken
+    assert Use(["c/"], process=this_process()).now == ["c/"]
+    gone = {**(this_process() or {}), "started": "another"}
+    assert Use(["c/"], process=gone).now == ([] if this_process() else ["c/"])

@@ -14,6 +14,7 @@ from upath import UPath
 
 import zarrstore
 from zarrstore.errors import NodeExistsError, UnsupportedOperationError
+from zarrstore.hierarchy.chunk_uses import CLAIM_NAME
 from zarrstore.savers import ZarrSaver, _claims
 from zarrstore.savers._appending import chunks_for_appending
 
@@ -397,14 +398,14 @@ class TestOverwrite:
         saver = ZarrSaver(place, "", "overwrite")
         saver.save(np.zeros((2, 2)), zarr_format=2)
         store = zarrstore.open_store(place)
-        halted = _claims.Claim(store.sync, _claims.CLAIM_NAME)
+        halted = _claims.Claim(store.sync, CLAIM_NAME)
         halted.acquire()
         halted.use(["0/"])
         monkeypatch.setattr(_claims, "_PATIENCE", 0.0)
         for _ in range(2):
             with pytest.raises(zarrstore.ConflictError, match=r"delete the key '\.overwriting'"):
                 saver.save(np.ones((2, 2)), zarr_format=2)
-        store.sync.delete(_claims.CLAIM_NAME)
+        store.sync.delete(CLAIM_NAME)
         saver.save(np.ones((2, 2)), zarr_format=2)
         assert load(place, "").all()
 
@@ -448,7 +449,7 @@ class TestOverwrite:
             with pytest.raises((TypeError, ValueError)):
                 saver.save(data, **options)
         after = dict(zarrstore.open_store(place).sync)
-        claim = f"dataset/{_claims.CLAIM_NAME}"
+        claim = f"dataset/{CLAIM_NAME}"
         assert {**after, claim: b""} == {**before, claim: b""}
         for data, options in bad:
             with pytest.raises((TypeError, ValueError)):
@@ -504,7 +505,7 @@ class TestOverwrite:
         for thread in threads:
             thread.join()
         assert len(set(load(place).tolist())) == 1
-        assert not any(_claims.CLAIM_NAME in key for key in place)
+        assert not any(CLAIM_NAME in key for key in place)
 
 
 class TestClaims:
@@ -527,7 +528,7 @@ class TestClaims:
     def test_one_who_was_killed_is_not(self, place):
         ZarrSaver(place, approach="overwrite").save([1, 1, 1], chunks=1)
         store = zarrstore.open_store(place)
-        killed = _claims.Claim(store.sync, f"dataset/{_claims.CLAIM_NAME}")
+        killed = _claims.Claim(store.sync, f"dataset/{CLAIM_NAME}")
         killed.acquire()
         killed.use(["c."])
         store.sync["dataset/c.2"] = b"not written to the end"
@@ -540,7 +541,7 @@ class TestClaims:
         saver = ZarrSaver(place, approach="overwrite")
         saver.save([1, 1])
         store = zarrstore.open_store(place)
-        halted = _claims.Claim(store.sync, f"dataset/{_claims.CLAIM_NAME}")
+        halted = _claims.Claim(store.sync, f"dataset/{CLAIM_NAME}")
         halted.acquire()
         saver.save([2, 2])
         with pytest.raises(zarrstore.ConflictError):
@@ -554,6 +555,6 @@ class TestClaims:
         saver = ZarrSaver(place, approach="overwrite")
         saver.save([1, 1])
         for nonsense in (b"", b"{", b"[]", b"\xff"):
-            zarrstore.open_store(place).sync[f"dataset/{_claims.CLAIM_NAME}"] = nonsense
+            zarrstore.open_store(place).sync[f"dataset/{CLAIM_NAME}"] = nonsense
             saver.save([2])
             assert load(place).tolist() == [2]

@@ -11,9 +11,9 @@ from zarrstore.errors import ConflictError
 from zarrstore.format.documents import dumps
 from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.chunk_namings import naming_of
+from zarrstore.hierarchy.chunk_uses import NOTE_NAME as NOTE_KEY
+from zarrstore.hierarchy.chunk_uses import Use
 from zarrstore.hierarchy.formats import AnyArrayDocument, format_of
-from zarrstore.hierarchy.replacing import NOTE_NAME as NOTE_KEY
-from zarrstore.hierarchy.replacing import Use
 from zarrstore.keys import join
 from zarrstore.updating import Expect, until_no_conflict
 

@@ -36,13 +36,13 @@ from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy import replacing
 from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.chunk_namings import choose, meets, naming_of, next_namings
+from zarrstore.hierarchy.chunk_uses import CLAIM_NAME, use_at
 from zarrstore.hierarchy.creating import NewNode
 from zarrstore.hierarchy.formats import FORMATS, AnyArrayDocument
 from zarrstore.hierarchy.nodes import not_found
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions, config_of
 from zarrstore.hierarchy.options_v2 import array_document
 from zarrstore.hierarchy.replacing import (
-    CLAIM_NAME,
     SameNamesError,
     array_at,
     chunks_by_naming,
@@ -50,7 +50,6 @@ from zarrstore.hierarchy.replacing import (
     delete_chunks,
     fence,
     put_in_place,
-    use_at,
 )
 from zarrstore.hierarchy.resizing import chunks_stored
 from zarrstore.keys import join

@@ -2,21 +2,23 @@
 
 The metadata is one key, which is changed in one step; chunks are many. So the chunks of the new
 array get keys that those of the old one have not (`zarrstore.hierarchy.chunk_namings`). Who writes
-or deletes chunks in this way says at a key of the array which names they have, looks then what
-others say, and leaves theirs alone.
+or deletes chunks in this way says at a key of the array how they are named, looks then what others
+say, and leaves theirs alone (`zarrstore.hierarchy.chunk_uses`).
 """
 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
-import msgspec
-
 from zarrstore.abc import Capability, Store
-from zarrstore.errors import ConflictError, NodeExistsError, UnsupportedOperationError
+from zarrstore.errors import (
+    ConflictError,
+    NodeExistsError,
+    ReadOnlyError,
+    UnsupportedOperationError,
+)
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import ArraySpec
 from zarrstore.hierarchy.array_core import ArrayCore
@@ -24,16 +26,12 @@ from zarrstore.hierarchy.chunk_namings import meets, naming_of, naming_of_key
 from zarrstore.hierarchy.creating import NewNode
 from zarrstore.hierarchy.formats import FORMATS, RESERVED_NAMES, V2, AnyArrayDocument
 from zarrstore.hierarchy.group_core import open_node
-from zarrstore.hierarchy.processes import has_ended
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
 from zarrstore.updating import Expect, until_no_conflict
 
 __all__ = [
-    "CLAIM_NAME",
-    "NOTE_NAME",
     "SameNamesError",
-    "Use",
     "array_at",
     "check_can_replace",
     "chunks_by_naming",
@@ -41,64 +39,13 @@ __all__ = [
     "delete_chunks",
     "fence",
     "put_in_place",
-    "use_at",
 ]
-
-CLAIM_NAME = ".overwriting"
-"""Of the key where a saver says what it does."""
-
-NOTE_NAME = ".zarrstore-write"
-"""Of the key where a write of dask says so."""
-
-_LONG = 24 * 3600
-"""Seconds after which nobody who was halted comes back to life."""
 
 _ATTEMPTS = 100
 
 
 class SameNamesError(Exception):
     """The chunks of the array that is there now are named as those of the new one."""
-
-
-class Use(msgspec.Struct):
-    """What is said of the names of chunks at a key of their array."""
-
-    using: list[str] = []
-    """The namings of chunks that are written or deleted."""
-    left: list[str] = []
-    """Those of one who was before, and was not seen to end."""
-    left_at: float = 0.0
-    """When that was, in seconds since 1970."""
-    process: Any = None
-    """What tells that of its holder from all others, if all is done by one."""
-
-    def taken_over(self) -> tuple[list[str], float]:
-        """Return `left` and `left_at` for who takes the place of this one."""
-        return (self.using, time.time()) if self.using else (self.still_left, self.left_at)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its holder is known to write nothing any more."""
-        return has_ended(self.process)
-
-    @property
-    def now(self) -> list[str]:
-        """The namings of chunks that somebody writes or deletes, as far as is known."""
-        return self.still_left if self.has_ended else [*self.using, *self.still_left]
-
-    @property
-    def still_left(self) -> list[str]:
-        """What was left, if that was not long ago."""
-        return self.left if time.time() - self.left_at < _LONG else []
-
-
-async def use_at(store: Store, path: str, name: str) -> Use:
-    """Return what is said of the names of chunks at one of the keys; nothing if there is none."""
-    data = await store.get(join(path, name))
-    try:
-        return Use() if data is None else msgspec.json.decode(data, type=Use)
-    except msgspec.MsgspecError:
-        return Use()
 
 
 async def array_at(store: Store, path: str) -> ArrayCore | None:
@@ -121,7 +68,17 @@ async def array_at(store: Store, path: str) -> ArrayCore | None:
 
 
 def check_can_replace(store: Store, path: str, is_there: bool) -> None:
-    """Raise `UnsupportedOperationError` if a store cannot have an array replaced, or made last."""
+    """Raise unless a store can have an array replaced, or made after its chunks.
+
+    Raises
+    ------
+    ReadOnlyError, UnsupportedOperationError
+    """
+    if store.read_only:
+        raise ReadOnlyError(
+            f"{store.url} was opened read-only; open it with mode 'r+' or 'a' to write",
+            store=store.url,
+        )
     if store._documents_first:
         raise UnsupportedOperationError(
             f"{store.url} has no place for chunks before there is metadata, which is to be written "

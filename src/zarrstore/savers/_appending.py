@@ -13,16 +13,12 @@ from zarrstore.format.chunk_grids import guess_chunks
 from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.chunk_namings import naming_of
 from zarrstore.hierarchy.chunk_options import is_auto
+from zarrstore.hierarchy.chunk_uses import CLAIM_NAME
 from zarrstore.hierarchy.creating import NewNode
 from zarrstore.hierarchy.nodes import not_found
 from zarrstore.hierarchy.options import ArrayOptions, config_of
 from zarrstore.hierarchy.options_v2 import array_document
-from zarrstore.hierarchy.replacing import (
-    CLAIM_NAME,
-    array_at,
-    create,
-    delete_chunks,
-)
+from zarrstore.hierarchy.replacing import array_at, create, delete_chunks
 from zarrstore.hierarchy.resizing import resized
 from zarrstore.keys import join
 from zarrstore.savers._claims import claimed, until_released

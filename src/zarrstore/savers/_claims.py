@@ -19,8 +19,8 @@ import msgspec
 
 from zarrstore.abc import ABSENT, Absent, Stat, Store, Version
 from zarrstore.errors import ConflictError, ZarrStoreError
+from zarrstore.hierarchy.chunk_uses import CLAIM_NAME, Use
 from zarrstore.hierarchy.processes import this_process
-from zarrstore.hierarchy.replacing import CLAIM_NAME, Use
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
 from zarrstore.runtime import pause

@@ -15,20 +15,18 @@ from zarrstore.errors import ConflictError, UnsupportedOperationError
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.chunk_namings import choose, meets, naming_of, next_namings
+from zarrstore.hierarchy.chunk_uses import CLAIM_NAME, NOTE_NAME, use_at
 from zarrstore.hierarchy.creating import NewNode
 from zarrstore.hierarchy.formats import AnyArrayDocument
 from zarrstore.hierarchy.options import ArrayOptions, config_of
 from zarrstore.hierarchy.options_v2 import array_document
 from zarrstore.hierarchy.replacing import (
-    CLAIM_NAME,
-    NOTE_NAME,
     SameNamesError,
     array_at,
     check_can_replace,
     chunks_by_naming,
     delete_chunks,
     put_in_place,
-    use_at,
 )
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
