@@ -21,7 +21,7 @@ from zarrstore.dask.receipts import Receipt, Written, crc32c
 from zarrstore.dask.running import check_shared, run_graph, scheduler_of
 from zarrstore.dask.staging import drop_what_waits, note_none_waits
 from zarrstore.dask.targets import Target, finish, tidy_up
-from zarrstore.errors import CorruptDataError
+from zarrstore.errors import ConflictError, CorruptDataError
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy.array import Array
@@ -154,7 +154,10 @@ async def _verify(core: ArrayCore, keys: Mapping[str, Written], tell: Any) -> No
     other = difference(compile_spec(stored), core.spec)
     if other is not None:
         raise _differs(core, core.path, f"the array has other {other}")
+    await _verify_chunks(core, keys, tell)
 
+
+async def _verify_chunks(core: ArrayCore, keys: Mapping[str, Written], tell: Any) -> None:
     async def check(key: str) -> None:
         written = keys[key]
         data = await core.store.get(key)
@@ -201,9 +204,13 @@ def finished(
     """Make what was written visible; return the result."""
     arrays = []
     for target, keys, before in zip(targets, receipts, found, strict=True):
-        target.core.store._home.drive(finish, target)
-        target.core.store._home.drive(note_none_waits, target)
-        arrays.append(ArrayResult(Array(target.core), {**before, **keys}))
+        written = {**before, **keys}
+        drive = target.core.store._home.drive
+        if target.contested:
+            _check_undisturbed(target, written)
+        drive(finish, target)
+        drive(note_none_waits, target)
+        arrays.append(ArrayResult(Array(target.core), written))
     if publish is not None:
         publish()
     return StoreResult(tuple(_as_left(arrays)), plan, tuple(targets))
@@ -224,6 +231,19 @@ def _as_left(arrays: Sequence[ArrayResult]) -> Iterator[ArrayResult]:
             each = replace(each, keys=keys)
         found.append(each)
     return reversed(found)
+
+
+def _check_undisturbed(target: Target, keys: Receipt) -> None:
+    """Read back what another write, if it has not ended, may have written to."""
+    core = target.core
+    try:
+        core.store._home.drive(_verify_chunks, core, keys, lambda: None)
+    except CorruptDataError as error:
+        raise ConflictError(
+            f"{core.url} was not replaced: another write has not ended, and {error}",
+            store=core.store.url,
+            key=error.key,
+        ) from error
 
 
 class StoreTask(DaskMethodsMixin):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from zarrstore.dask.at_work import at_work
 from zarrstore.dask.checks import Casting, checked_block
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, merged
 from zarrstore.dask.staging import note_all_waits
-from zarrstore.dask.targets import Target, clear_old
+from zarrstore.dask.targets import Target, check_own, clear_old
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy.array import Array
@@ -207,6 +207,7 @@ def _write(writer: Writer, box: Box, pieces: Sequence[tuple[Region, Any]]) -> Re
         await noted.write_request(*each)
 
     async def write_all() -> None:
+        await check_own(writer.target)
         await each_bounded(write, requests, count=len(requests))
 
     with at_work(writer.attempt):
@@ -221,6 +222,7 @@ def stage_box(writer: Writer, box: Box, blocks: Sequence[Any]) -> int:
     """
     waiting = _waiting(writer, box)
     drive = waiting.store._home.drive
+    drive(check_own, writer.target)
     if not drive(_is_there, waiting):
         elements = assembled(box, writer.checked(blocks))
         values = waiting.values(elements, box.shape).reshape(waiting.spec.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, cast
 
@@ -93,20 +93,16 @@ class ZarrSaver(Saver):
                     f"{name} cannot be chosen: an array is overwritten by one whose chunks have "
                     "other keys; leave it out"
                 )
-        at = self._place()
-        try:
-            overwrite(at.store, at.path, values, given)
-        finally:
-            run(at.close)
+        self._at_place(overwrite, values, given)
 
     def _update(self, values: NDArray, indices: Any, options: Mapping[str, Any]) -> None:
         self._at_place(_update, values, indices, _creating(options))
 
-    def _at_place(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Run a coroutine function of a store and a path."""
+    def _at_place(self, function: Callable[..., None], *args: Any) -> None:
+        """Call a function of a store and a path."""
         at = self._place()
         try:
-            at.store._home.drive(function, at.store, at.path, *args)
+            function(at.store, at.path, *args)
         finally:
             run(at.close)
 
@@ -136,10 +132,14 @@ def _creating(options: Mapping[str, Any]) -> ArrayOptions:
     return given
 
 
-async def _update(
+def _update(store: Store, path: str, values: NDArray, indices: Any, options: ArrayOptions) -> None:
+    """Write values to a part of an array that is there."""
+    store._home.drive(_written, store, path, values, indices, options)
+
+
+async def _written(
     store: Store, path: str, values: NDArray, indices: Any, options: ArrayOptions
 ) -> None:
-    """Write values to a part of an array that is there."""
     array = await core.open_array(store, path, "r+", options)
     if isinstance(indices, np.ndarray) and not indices.size and indices.dtype.kind == "f":
         indices = indices.astype(np.intp)  # numpy's empty list
