@@ -32,6 +32,8 @@ from zarrstore.serializers import (
     DaskArraySerializer,
     MissingProtocolError,
 )
+from zarrstore.serializers._layout import layout_of
+from zarrstore.serializers._zarr import _Target
 
 if TYPE_CHECKING:
     from servers import Bucket
@@ -449,6 +451,18 @@ def test_what_fails_leaves_nothing(array, error, protocols, tmp_path):
     with pytest.raises(error):
         SERIALIZER.pickle(array, protocols)
     assert left(protocols, tmp_path) == []
+
+
+def test_tasks_elsewhere_that_are_late_leave_nothing(tmp_path):
+    group = zarrstore.open_group(tmp_path)
+    layout = layout_of(da.ones((4, 2), chunks=((1, 0, 3), 2)))
+    options = {"shape": layout.shape, "chunks": layout.grid, "dtype": "f8"}
+    target = _Target(layout, {"data": group.create_array("data", **options)}, is_elsewhere=True)
+    target.write("data", layout.region((0, 0)), np.ones((1, 2)))
+    (tmp_path / "zarr.json").unlink()
+    with pytest.raises(RuntimeError, match="broken off"):
+        target.write("data", layout.region((2, 0)), np.ones((3, 2)))
+    assert [path.name for path in (tmp_path / "data" / "c").rglob("*/*")] == ["0"]
 
 
 def test_a_full_disk(tmp_path):

@@ -18,7 +18,7 @@ import numpy as np
 from zarrstore.dask.at_work import at_work, under_way
 from zarrstore.serializers._layout import Layout
 
-__all__ = ["Source", "Target", "lazy", "write_blocks"]
+__all__ = ["Source", "Target", "is_computed_here", "lazy", "write_blocks"]
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
 
@@ -97,6 +97,12 @@ def lazy(source: Source) -> da.Array:
     )
 
 
+def is_computed_here(array: da.Array) -> bool:
+    """Tell whether an array is computed in this process, whose tasks end before a failure does."""
+    scheduler = dask.base.get_scheduler(collections=[array])
+    return scheduler is None or scheduler in _IN_THIS_PROCESS
+
+
 def write_blocks(array: da.Array, target: Target, *, anywhere: bool) -> Any:
     """Compute a dask array and write its blocks, each in the task that has it.
 
@@ -114,10 +120,7 @@ def write_blocks(array: da.Array, target: Target, *, anywhere: bool) -> Any:
         The fill value of a masked array, ``None`` of others.
     """
     layout = target.layout
-    if not anywhere and dask.base.get_scheduler(collections=[array]) not in (
-        None,
-        *_IN_THIS_PROCESS,
-    ):
+    if not anywhere and not is_computed_here(array):
         return _write_here(array.persist(), target)
     attempt = f"pickled-{uuid.uuid4().hex}"
     written = da.map_blocks(

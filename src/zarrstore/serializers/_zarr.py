@@ -20,10 +20,11 @@ from zarrstore.errors import (
     NodeNotFoundError,
 )
 from zarrstore.format.data_types.registry import data_type_for
+from zarrstore.format.documents import METADATA_KEY
 from zarrstore.hierarchy.array import Array
 from zarrstore.hierarchy.opening import create_group, open_group
 from zarrstore.registry import make_store
-from zarrstore.serializers._blocks import Source, Target, lazy, write_blocks
+from zarrstore.serializers._blocks import Source, Target, is_computed_here, lazy, write_blocks
 from zarrstore.serializers._layout import Layout, layout_of
 
 __all__ = ["read_folder", "remove_folder", "write_folder"]
@@ -49,11 +50,12 @@ def write_folder(array: da.Array, client: Any, folder: str, name: str) -> None:
                 name: group.create_array(name, dtype=_stored(dtype), **options)
                 for name, dtype in layout.stored.items()
             }
-            fill_value = write_blocks(array, _Target(layout, arrays), anywhere=True)
+            target = _Target(layout, arrays, is_elsewhere=not is_computed_here(array))
+            fill_value = write_blocks(array, target, anywhere=True)
             group.update_attributes({_ATTRIBUTE: layout.to_document(fill_value)})
         except BaseException:
             with suppress(Exception):
-                store.sync.clear()
+                _clear(store)
             raise
 
 
@@ -83,7 +85,13 @@ def remove_folder(client: Any, folder: str, name: str) -> None:
     with _changed(client, folder, name) as store:
         if store.sync.is_empty(""):
             raise NodeNotFoundError(f"no dask array at {store.url}", store=store.url)
-        store.sync.clear()
+        _clear(store)
+
+
+def _clear(store: Store) -> None:
+    """Delete a group: its metadata first, which shows tasks elsewhere that they are late."""
+    store.sync.delete(METADATA_KEY)
+    store.sync.clear()
 
 
 def _store(client: Any, folder: str, name: str) -> Store:
@@ -115,19 +123,40 @@ def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(f"V{dtype.itemsize}")
 
 
-class _Target(Target):
-    """Arrays whose chunks are the blocks."""
+def _key(array: Array, block: tuple[int, ...]) -> str:
+    return "/".join([array.path, "c", *map(str, block)])
 
-    def __init__(self, layout: Layout, arrays: Mapping[str, Array]) -> None:
+
+class _Target(Target):
+    """Arrays whose chunks are the blocks.
+
+    Parameters
+    ----------
+    layout : Layout
+    arrays : mapping
+    is_elsewhere : bool
+        Whether tasks may go on in other processes after the write was broken off. They take back
+        what they wrote then.
+    """
+
+    def __init__(
+        self, layout: Layout, arrays: Mapping[str, Array], *, is_elsewhere: bool = False
+    ) -> None:
         self.layout = layout
         self._arrays = arrays
+        self._is_elsewhere = is_elsewhere
 
     def write(self, name: str, region: tuple[slice, ...], values: NDArray) -> None:
         """Write a block, which is a chunk."""
-        stored = self._arrays[name].dtype
-        if stored.kind == "V" and values.dtype != stored:
-            values = np.frombuffer(values.tobytes(), stored).reshape(values.shape)
-        self._arrays[name][region] = values
+        array = self._arrays[name]
+        if array.dtype.kind == "V" and values.dtype != array.dtype:
+            values = np.frombuffer(values.tobytes(), array.dtype).reshape(values.shape)
+        array[region] = values
+        store = array.store.sync
+        if self._is_elsewhere and not store.exists(METADATA_KEY):
+            for block, _ in self.layout.touched(region):
+                store.delete(_key(array, block))
+            raise RuntimeError("this write was broken off")
 
 
 class _Source(Source):
@@ -161,7 +190,7 @@ class _Source(Source):
         for block, at in self.layout.touched(box):
             inside: Any = (*at, ...)
             if _is_full(part[inside], array.fill_value):
-                key = "/".join([array.path, "c", *map(str, block)])
+                key = _key(array, block)
                 if not array.store.sync.exists(key):
                     raise KeyNotFoundError(
                         f"{array.store.url} has lost {key}: the dask array was removed, perhaps",
