@@ -246,6 +246,13 @@ def test_zarr_has_a_chunk_for_each_block(tmp_path):
         assert np.array_equal(stored[...], ARRAYS[name].compute())
 
 
+def test_a_file_takes_no_room_for_chunks_of_other_shapes(tmp_path):
+    array = of(np.random.default_rng(0).random((41, 41, 41)), ((1, 40), (40, 1), 40))
+    check_again(array, {FILE_PROTOCOL: Files(str(tmp_path))})
+    (path,) = tmp_path.iterdir()
+    assert path.stat().st_size < 1.1 * array.nbytes
+
+
 def test_each_block_is_computed_once(protocols):
     calls = []
 

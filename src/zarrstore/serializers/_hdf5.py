@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import math
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ NDArray: TypeAlias = np.ndarray[Any, Any]
 _ATTRIBUTE = "zarrstore.serializers"
 _NUL = b"\0", b"\xc0\x80"
 """What ends text in HDF5, and what stands for it, which no UTF-8 has."""
+_MAX_UNUSED = 1.5
+"""Of what is used; HDF5 has chunks of one shape only, which reach beyond the array."""
 _PIECE = 2**20
 """In bytes."""
 _MAX_CHUNK = 2**32 - 1
@@ -148,17 +151,28 @@ def _is_native(dtype: np.dtype[Any]) -> bool:
 
 
 def _dataset(file: Any, name: str, layout: Layout, dtype: np.dtype[Any]) -> Any:
-    shape, chunks, stored = layout.shape, layout.longest, dtype
+    shape, chunks, stored = layout.shape, _chunks(layout), dtype
     if dtype.kind == "T":
         stored = _h5py().string_dtype()
     elif not _is_native(dtype):
         shape, chunks = (*shape, dtype.itemsize), (*chunks, dtype.itemsize)
         stored = np.dtype(np.uint8)
-    nbytes = int(np.prod(chunks, dtype=object)) * max(16, dtype.itemsize)
+    nbytes = math.prod(chunks) * max(16, dtype.itemsize)
     is_one = all(len(lengths) == 1 for lengths in layout.chunks)
     if is_one or 0 in shape or nbytes > _MAX_CHUNK:
         return file.create_dataset(name, shape, stored)
     return file.create_dataset(name, shape, stored, chunks=chunks)
+
+
+def _chunks(layout: Layout) -> tuple[int, ...]:
+    """Return the shape of chunks: of the longest block, unless much of the last ones is unused."""
+    pairs = list(zip(layout.shape, layout.longest, strict=True))
+    whole = math.prod([math.ceil(length / longest) * longest for length, longest in pairs])
+    if whole <= _MAX_UNUSED * math.prod(layout.shape):
+        return layout.longest
+    return tuple(
+        [max(1, math.ceil(length / max(1, round(length / longest)))) for length, longest in pairs]
+    )
 
 
 def _encoded(values: NDArray) -> NDArray:

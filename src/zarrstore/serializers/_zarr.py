@@ -19,6 +19,7 @@ from zarrstore.errors import (
     MetadataError,
     NodeNotFoundError,
 )
+from zarrstore.format.codecs.base import ChunkSpec
 from zarrstore.format.data_types.registry import data_type_for
 from zarrstore.format.documents import METADATA_KEY
 from zarrstore.hierarchy.array import Array
@@ -187,21 +188,14 @@ class _Source(Source):
 
     def _check_there(self, array: Array, box: tuple[slice, ...], part: NDArray) -> None:
         """Tell what is full of the fill value from what is not there."""
+        data_type = data_type_for(part.dtype)
         for block, at in self.layout.touched(box):
             inside: Any = (*at, ...)
-            if _is_full(part[inside], array.fill_value):
-                key = _key(array, block)
-                if not array.store.sync.exists(key):
-                    raise KeyNotFoundError(
-                        f"{array.store.url} has lost {key}: the dask array was removed, perhaps",
-                        store=array.store.url,
-                        key=key,
-                    )
-
-
-def _is_full(part: NDArray, fill_value: Any) -> bool:
-    if part.dtype.kind == "T":
-        return bool((part == fill_value).all())
-    bits = np.asarray(fill_value, part.dtype).tobytes()
-    is_begin = part[(0,) * part.ndim].tobytes() == bits
-    return is_begin and part.tobytes() == bits * part.size
+            found, key = part[inside], _key(array, block)
+            is_fill = ChunkSpec(found.shape, data_type, array.fill_value).is_fill(found)
+            if is_fill and not array.store.sync.exists(key):
+                raise KeyNotFoundError(
+                    f"{array.store.url} has lost {key}: the dask array was removed, perhaps",
+                    store=array.store.url,
+                    key=key,
+                )
