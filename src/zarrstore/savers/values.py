@@ -6,6 +6,7 @@ numbers around. What a saver is given must come back as it was.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
@@ -25,9 +26,12 @@ _EXACT = 2**53
 """The integers up to here are numbers of float64."""
 
 _OBJECTS = (
-    "data is of {what}, which no data type holds; save numbers, text, bytes or times, all of one "
-    "kind, in an array of one shape. Records are saved with dtype=[(name, dtype), ...]"
+    "data is of {what}, which no data type holds; save numbers, text, bytes or numpy's times, all "
+    "of one kind, in an array of one shape. Other times are saved with dtype='datetime64[us]' or "
+    "'timedelta64[us]', records with dtype=[(name, dtype), ...], and what is iterated as a list"
 )
+_TIMES = {"M": (datetime.date, np.datetime64), "m": (datetime.timedelta, np.timedelta64)}
+"""By kinds of dtypes: what is saved as them, and what of numpy it becomes."""
 
 
 def as_values(data: Any, dtype: Any = None) -> NDArray:
@@ -72,7 +76,7 @@ itself
     if wanted is not None and wanted.names is not None:
         values = _records(data, wanted)
     elif isinstance(data, np.ndarray | np.generic):
-        values = _of_array(np.asarray(data))
+        values = _of_array(np.asarray(data), wanted)
     else:
         values = _of_objects(data, wanted)
     return values if wanted is None else without_loss(values, wanted, rounds=True)
@@ -82,12 +86,15 @@ def _is_masked(data: Any) -> bool:
     """Tell whether a masked array, or one in a list, hides something."""
     if isinstance(data, list | tuple):
         return any(map(_is_masked, data))
-    return isinstance(data, np.ma.MaskedArray) and bool(np.ma.getmaskarray(data).any())
+    # of records the mask is one of fields
+    return isinstance(data, np.ma.MaskedArray) and b"\1" in np.ma.getmaskarray(data).tobytes()
 
 
-def _of_array(array: NDArray) -> NDArray:
+def _of_array(array: NDArray, wanted: DType | None) -> NDArray:
     if array.dtype.kind != "O":
         return array
+    if wanted is not None and wanted.kind in _TIMES:
+        return _times(array, wanted)
     if _all(array, str):
         return array.astype(_TEXT)
     if _all(array, bytes | bytearray | memoryview):
@@ -106,12 +113,14 @@ def _of_objects(data: Any, wanted: DType | None) -> NDArray:
     if values.dtype.kind in "US":
         return _text(data, values.dtype.kind, wanted)
     if values.dtype.kind == "O":
-        if wanted is not None and wanted.kind in "mM":
-            return np.asarray(data, np.dtype(f"{wanted.kind}8[us]"))  # of the standard library
+        if wanted is not None and wanted.kind in _TIMES:
+            return _times(values, wanted)
         kinds = sorted({_kind(item) for item in values.flat})
         raise TypeError(_OBJECTS.format(what=", ".join(kinds) or "objects"))
     if values.dtype.kind in "fc" and (np.abs(values) >= _EXACT).any():
         given = np.asarray(data, object)
+        if _all(given, int | np.integer) and min(given.flat) >= 0:
+            return given.astype(np.uint64)
         if any(map(_is_rounded, given.flat, values.flat)):
             raise TypeError(
                 "data mixes fractions with integers of more than 53 bits, which would be "
@@ -127,6 +136,34 @@ def _kind(item: Any) -> str:
 
 def _is_rounded(given: Any, number: Any) -> bool:
     return isinstance(given, int | np.integer) and int(given) != number.item()
+
+
+def _times(items: NDArray, dtype: DType) -> NDArray:
+    """Return times of the standard library, of numpy or pandas, without loss, as one dtype."""
+    scalars = [_time(item, dtype) for item in items.flat]
+    made = np.empty(len(scalars), dtype)
+    for given in {scalar.dtype for scalar in scalars}:
+        at = [number for number, scalar in enumerate(scalars) if scalar.dtype == given]
+        made[at] = without_loss(np.array([scalars[number] for number in at], given), dtype)
+    return made.reshape(items.shape)
+
+
+def _time(item: Any, dtype: DType) -> Any:
+    known, of_numpy = _TIMES[dtype.kind]
+    if item is None or item != item:
+        return of_numpy("NaT", "D")
+    if getattr(item, "tzinfo", None) is not None:
+        raise TypeError(
+            f"{item!r} has a time zone, which numpy's times have not; save what "
+            ".astimezone(datetime.UTC).replace(tzinfo=None) makes of it"
+        )
+    if hasattr(item, "to_numpy"):
+        item = item.to_numpy()  # of pandas, in nanoseconds perhaps
+    elif isinstance(item, known):
+        item = of_numpy(item)
+    if not isinstance(item, of_numpy):
+        raise TypeError(f"{item!r} cannot be saved as {dtype}")
+    return item
 
 
 def _text(data: Any, kind: str, wanted: DType | None) -> NDArray:
@@ -249,9 +286,13 @@ def _same_times(there: NDArray, values: NDArray) -> Any:
 
 def _kept(values: NDArray, dtype: DType, is_same: Callable[[NDArray], Any]) -> NDArray:
     with np.errstate(all="ignore"):
-        there = values.astype(dtype)
-        if not np.all(is_same(there)):
-            _refuse(values.dtype, dtype)
+        try:
+            there = values.astype(dtype)
+            is_kept = bool(np.all(is_same(there)))
+        except OverflowError:  # of times, by some versions of numpy
+            is_kept = False
+    if not is_kept:
+        _refuse(values.dtype, dtype)
     return there
 
 
