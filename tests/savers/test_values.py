@@ -170,6 +170,14 @@ def test_records():
     wide = np.array([("abcd", 1)], [("name", "U9"), ("n", "i8")])
     with pytest.raises(ValueError, match="fit"):
         as_values(wide, [("name", "U3"), ("n", "i4")])
+    for bad in ([("a", 1, 2), ("b", 3, 4)], [("a", 1, [1, 2, 3])]):
+        with pytest.raises(ValueError, match="field 'xy' is of shape"):
+            as_values(bad, dtype)
+    with pytest.raises(ValueError, match="field 'x' is of shape"):
+        without_loss(np.zeros(2, [("x", "i4")]), np.dtype([("x", "i4", (2,))]))
+    pair = np.array([(1, 2)], [("a", "i4"), ("b", "i4")])
+    with pytest.raises(TypeError, match="another kind"):
+        without_loss(pair, np.dtype([("b", "i4"), ("a", "i4")]))
     fits = np.array([("abc", 1)], [("name", "U9"), ("n", "i8")])
     assert as_values(fits, [("name", "U3"), ("n", "i4")]).tolist() == [("abc", 1)]
 

@@ -443,6 +443,8 @@ def fail(block):
         (of(np.array(["a", None], np.dtypes.StringDType(na_object=None)), 1), TypeError),
         # what is not as the dask array says
         (da.ones(4, chunks=2).map_blocks(lambda x: x + 0.5, dtype="i8"), TypeError),
+        (of(np.array([2**53 + 1])).map_blocks(lambda x: x, dtype="f8"), TypeError),
+        (of(np.array(["a\0"], object)).map_blocks(lambda x: x, dtype="U2"), TypeError),
         (da.ones(4, chunks=2).map_blocks(lambda x: x[1:], dtype="f8"), ValueError),
         (
             da.ones(4, chunks=2).map_blocks(

@@ -218,8 +218,17 @@ def _records(data: Any, dtype: DType) -> NDArray:
         return np.asarray(data)
     made = np.empty(data.shape, dtype)
     for name in names:
-        made[name] = as_values(data[name].tolist(), dtype[name].base)
+        _set_field(made, name, as_values(data[name].tolist(), dtype[name].base))
     return made
+
+
+def _set_field(records: NDArray, name: str, values: NDArray) -> None:
+    if values.shape != records[name].shape:
+        raise ValueError(
+            f"field {name!r} is of shape {values.shape[records.ndim :]}, where "
+            f"{records[name].shape[records.ndim :]} is needed"
+        )
+    records[name] = values
 
 
 def without_loss(values: NDArray, dtype: DType, *, rounds: bool = False) -> NDArray:
@@ -259,7 +268,7 @@ created, or cast them before
     if dtype.names is not None and given.names == dtype.names:
         made = np.empty(values.shape, dtype)
         for name in dtype.names:
-            made[name] = without_loss(values[name], dtype[name].base, rounds=rounds)
+            _set_field(made, name, without_loss(values[name], dtype[name].base, rounds=rounds))
         return made
     if not values.size and (given.kind == "f" or given.kind == dtype.kind):
         return np.empty(values.shape, dtype)  # an empty list is of float64
@@ -267,7 +276,8 @@ created, or cast them before
         return _number(values, dtype, rounds)
     if given.kind in "mM" and given.kind == dtype.kind:
         return _kept(values, dtype, lambda there: _same_times(there.astype(given), values))
-    if np.can_cast(given, dtype, "safe") and given.kind not in "biufcmMUSO":
+    is_other = given.names is None and given.kind not in "biufcmMUSO"  # numpy renames fields
+    if is_other and np.can_cast(given, dtype, "safe"):
         return values.astype(dtype)
     raise TypeError(
         f"values of {given} are of another kind than {dtype}; cast them before, or save them "
