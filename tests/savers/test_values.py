@@ -78,6 +78,7 @@ def test_what_loads_itself():
         ([np.ma.array([1, 2], mask=[0, 1])], "masked"),
         ([1.0, np.ma.masked], "masked"),
         (da.ma.masked_equal(da.arange(3, chunks=1), 2), "masked"),
+        ([da.ma.masked_equal(da.arange(3, chunks=1), 2)], "masked"),
         (
             np.ma.array([(1, 2)], [("a", "i2"), ("b", "i2")], mask=[(0, 1)]),
             "masked",
@@ -98,7 +99,13 @@ def test_dtype():
     assert as_values([b"ab"], "S3").dtype == "S3"
     assert as_values(["2024-02-29"], "datetime64[s]") == np.datetime64("2024-02-29", "s")
     assert as_values([MOMENT], "datetime64[us]")[0] == np.datetime64(MOMENT, "us")
-    for data, dtype in [([1.5], "int8"), ([300], "uint8"), ([1e300], "float32"), (["long"], "U3")]:
+    for data, dtype in [
+        ([1.5], "int8"),
+        ([300], "uint8"),
+        ([1e300], "float32"),
+        (["long"], "U3"),
+        ([complex("inf+1e300j")], "c8"),
+    ]:
         with pytest.raises(ValueError, match=r"lose|fit"):
             as_values(data, dtype)
     with pytest.raises(ValueError, match="NUL"):
@@ -139,6 +146,8 @@ def test_times(data, dtype, expected):
         ([NANOSECOND, MOMENT], "M8[us]", ValueError),
         (["2024-02-29T00:00:00.5"], "M8[s]", ValueError),
         ([datetime.date(9999, 1, 1)], "M8[ns]", ValueError),
+        ([np.datetime64("9999-01-01"), NANOSECOND], None, ValueError),
+        ([np.array(["9999-01-01"], "M8[D]"), np.array([NANOSECOND])], None, ValueError),
         ([MOMENT, 5_000_000], "M8[us]", TypeError),
         ([MOMENT], "m8[us]", TypeError),
         ([MOMENT.replace(tzinfo=datetime.UTC)], "M8[us]", TypeError),
@@ -146,7 +155,7 @@ def test_times(data, dtype, expected):
     ],
 )
 def test_times_that_do_not_fit(data, dtype, error):
-    with pytest.raises(error, match=r"lose|cannot be saved|time zone"):
+    with pytest.raises(error, match=r"lose|too far|cannot be saved|time zone"):
         as_values(data, dtype)
 
 
@@ -161,6 +170,14 @@ def test_records():
     wide = np.array([("abcd", 1)], [("name", "U9"), ("n", "i8")])
     with pytest.raises(ValueError, match="fit"):
         as_values(wide, [("name", "U3"), ("n", "i4")])
+    for bad in ([("a", 1, 2), ("b", 3, 4)], [("a", 1, [1, 2, 3])]):
+        with pytest.raises(ValueError, match="field 'xy' is of shape"):
+            as_values(bad, dtype)
+    with pytest.raises(ValueError, match="field 'x' is of shape"):
+        without_loss(np.zeros(2, [("x", "i4")]), np.dtype([("x", "i4", (2,))]))
+    pair = np.array([(1, 2)], [("a", "i4"), ("b", "i4")])
+    with pytest.raises(TypeError, match="another kind"):
+        without_loss(pair, np.dtype([("b", "i4"), ("a", "i4")]))
     fits = np.array([("abc", 1)], [("name", "U9"), ("n", "i8")])
     assert as_values(fits, [("name", "U3"), ("n", "i4")]).tolist() == [("abc", 1)]
 

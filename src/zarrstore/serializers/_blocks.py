@@ -6,7 +6,6 @@ import math
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, TypeAlias
 
 import dask.array as da
@@ -16,6 +15,7 @@ import dask.threaded
 import numpy as np
 
 from zarrstore.dask.at_work import at_work, under_way
+from zarrstore.savers.values import without_loss
 from zarrstore.serializers._layout import Layout
 
 __all__ = ["Source", "Target", "is_computed_here", "lazy", "write_blocks"]
@@ -192,6 +192,8 @@ def _elements(values: NDArray, layout: Layout) -> NDArray:
                     f"an object is {type(item).__name__}, and only text is kept of objects; give "
                     "the array another dtype, with array.astype(...)"
                 )
+    if values.dtype.kind == "O":
+        values = values.astype(np.dtypes.StringDType())
     if values.dtype == dtype:
         return values
     if values.dtype.kind == "T" and dtype.kind == "T":
@@ -199,19 +201,10 @@ def _elements(values: NDArray, layout: Layout) -> NDArray:
         if any(item is missing or item != item for item in values.flat):
             raise TypeError("text is missing, which is not kept; fill it in, such as with ''")
         return values.astype(dtype)
-    with np.errstate(all="ignore"):
-        there = values.astype(dtype)
-    if not _are_same(values, there):
+    try:
+        return without_loss(values, dtype)
+    except (TypeError, ValueError) as error:
         raise TypeError(
-            f"a block is of {values.dtype}, and the dask array says {layout.dtype}, which would "
-            "lose something; call array.astype(...)"
-        )
-    return there
-
-
-def _are_same(values: NDArray, there: NDArray) -> bool:
-    with suppress(TypeError, ValueError):
-        same = values == there
-        both_nan = (values != values) & (there != there)
-        return bool(np.all(same | both_nan))
-    return False
+            f"a block is of {values.dtype}, and the dask array says {layout.dtype}: {error}; call "
+            "array.astype(...)"
+        ) from error
