@@ -378,7 +378,8 @@ async def finish(target: Target) -> None:
         try:
             await put_in_place(core, lambda: check_own(target))
         except SameNamesError:
-            await check_own(target)  # then it is there already: nobody else uses the names
+            await check_own(target)
+            await _check_is_there(core)
         return
     try:
         await create(core, lambda: check_own(target))
@@ -386,6 +387,16 @@ async def finish(target: Target) -> None:
         stored = await core.format.read(core.store, core.path)
         if stored != core.document:
             raise
+
+
+async def _check_is_there(core: ArrayCore) -> None:
+    """Raise `ConflictError` unless an array is there already, of whatever length by now."""
+    now = await array_at(core.store, core.path)
+    if now is None or any(
+        getattr(now.spec, name) != getattr(core.spec, name)
+        for name in ("keys", "data_type", "codecs")
+    ):
+        raise conflict(core.store, core.path, "another array of the same names came meanwhile")
 
 
 async def tidy_up(target: Target) -> None:
