@@ -377,6 +377,8 @@ def test_resume(left, blocks):
         to_zarr(source, where, chunks=10)
     with pytest.raises(ValueError, match="other metadata"):
         to_zarr(source, where, chunks=5, resume=True)
+    with pytest.raises(ValueError, match="other metadata"):
+        to_zarr(source, where, chunks=10, resume=True, zarr_format=2)
     result = to_zarr(source, where, chunks=10, resume=True)
     assert np.array_equal(result.array[:], expected)
     assert result.verify() == 25

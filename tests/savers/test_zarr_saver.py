@@ -481,15 +481,24 @@ class TestOverwrite:
 
     def test_many_threads(self, place):
         def overwrite(number):
-            for _ in range(5):
-                ZarrSaver(place, approach="overwrite").save(np.full(20, number), chunks=1)
+            for time in range(5):
+                mark = 10 * number + time
+                ZarrSaver(place, approach="overwrite").save(
+                    np.full(20, mark), chunks=1, attributes={"mark": mark}
+                )
 
-        ZarrSaver(place, approach="overwrite").save(np.full(20, 0), chunks=1)
-        threads = [threading.Thread(target=overwrite, args=[number]) for number in range(4)]
+        def read():
+            array = zarrstore.open_array(place, path="dataset", mode="r")
+            mark, values = array.attrs["mark"], array[:]
+            if not (values == mark).all():  # it was overwritten twice while it was read
+                assert zarrstore.open_array(place, path="dataset").attrs["mark"] != mark
+
+        overwrite(1)
+        threads = [threading.Thread(target=overwrite, args=[number]) for number in range(2, 6)]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            assert len(set(load(place).tolist())) == 1
+            read()
         assert len(set(load(place).tolist())) == 1
 
     def test_where_there_is_no_compare_and_swap(self):

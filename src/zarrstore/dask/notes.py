@@ -84,11 +84,12 @@ async def take_note(core: ArrayCore, number: str, before: str) -> None:
     """
     store, path = core.store, core.path
     key = join(path, NOTE_KEY)
-    stat = await store.stat(key)
-    found = await read_note(store, path) or Note()
+    # one that came in between is noticed, where the store can tell, when this one is written
+    stat = await store.stat(key) if before else None
+    found = (await read_note(store, path) if before else None) or Note()
     left, left_at = found.taken_over()
     note = Note([naming_of(core.spec)], left, left_at, None, number, as_json(core.document))
-    expect: Expect = ABSENT if stat is None else stat.version
+    expect: Expect = stat.version if stat else ABSENT
     needed = Capability.CREATE_EXCLUSIVE if stat is None else Capability.COMPARE_AND_SWAP
     if needed not in store.capabilities:
         expect = None

@@ -230,9 +230,9 @@ async def _new_target(
     kind: Kind = "new" if node is None else "swap"
     if chosen is not None:
         document = array_document({**options, **ways[chosen]}, format.version)
-    elif node is None or meets(naming, claimed):
+    elif meets(naming, claimed) or (node is None and wanted is None):
         raise conflict(store, path, f"a saver writes there, unless the key {CLAIM_NAME!r} is old")
-    else:
+    elif node is not None:
         kind = "replace"
     write_empty = config_of(options).write_empty_chunks
     core = ArrayCore(store, path, document, compile_spec(document), write_empty)
@@ -300,11 +300,21 @@ async def begin(target: Target, mode: AccessMode, resume: bool) -> frozenset[str
 async def _check_names(target: Target) -> None:
     """Look again for others who use the same names, now that they can see who uses them here."""
     store, path = target.core.store, target.core.path
-    questions: list[Callable[[Store, str], Awaitable[Any]]] = [array_at, _claimed]
-    now, claimed = await map_bounded(lambda ask: ask(store, path), questions)
-    namings = [] if now is None or target.kind == "replace" else [naming_of(now.spec)]
-    if meets(target.naming, [*namings, *claimed]):
-        raise conflict(store, path, "another began to write at this moment")
+    questions: list[Callable[[Store, str], Awaitable[Any]]] = [_claimed]
+    if target.kind == "swap":
+        questions.append(_named)
+    elif target.kind == "new":
+        questions += [format.exists for format in FORMATS]
+    claimed, *found = await map_bounded(lambda ask: ask(store, path), questions)
+    used = [*claimed, *(found if target.kind == "swap" else ())]
+    if meets(target.naming, used) or (target.kind == "new" and any(found)):
+        raise conflict(store, path, "another wrote at this moment")
+
+
+async def _named(store: Store, path: str) -> str:
+    """Return how the chunks of the array that is there are named; empty if there is none."""
+    now = await array_at(store, path)
+    return "" if now is None else naming_of(now.spec)
 
 
 async def _delete_leftovers(target: Target) -> None:
@@ -364,17 +374,29 @@ async def finish(target: Target) -> None:
     core = target.core
     if target.kind == "update":
         return
-    await check_own(target)
     if target.kind == "swap":
-        with suppress(SameNamesError):  # it is there already: nobody else uses the names
+        try:
             await put_in_place(core, lambda: check_own(target))
+        except SameNamesError:
+            await check_own(target)
+            await _check_is_there(core)
         return
     try:
-        await create(core)
+        await create(core, lambda: check_own(target))
     except NodeExistsError:
         stored = await core.format.read(core.store, core.path)
         if stored != core.document:
             raise
+
+
+async def _check_is_there(core: ArrayCore) -> None:
+    """Raise `ConflictError` unless an array is there already, of whatever length by now."""
+    now = await array_at(core.store, core.path)
+    if now is None or any(
+        getattr(now.spec, name) != getattr(core.spec, name)
+        for name in ("keys", "data_type", "codecs")
+    ):
+        raise conflict(core.store, core.path, "another array of the same names came meanwhile")
 
 
 async def tidy_up(target: Target) -> None:
@@ -409,9 +431,7 @@ async def _delete_old_chunks(target: Target) -> None:
         if naming == target.naming:
             continue
         await change_note(core, target.number, using=[naming])
-        now = await array_at(store, path)
-        used = [*await _claimed(store, path), *([] if now is None else [naming_of(now.spec)])]
-        if not meets(naming, used):
+        if not meets(naming, [*await _claimed(store, path), await _named(store, path)]):
             await delete_chunks(store, path, [naming], [old])
 
 

@@ -203,12 +203,15 @@ def _write(writer: Writer, box: Box, pieces: Sequence[tuple[Region, Any]]) -> Re
     noted = dataclasses.replace(core, store=noting)
     requests = [(noted.request(region), values) for region, values in pieces]
 
-    async def write(each: tuple[Request, Any]) -> None:
-        await noted.write_request(*each)
+    async def write(each: tuple[Request, Any] | None) -> None:
+        if each is None:
+            await check_own(writer.target)
+        else:
+            await noted.write_request(*each)
 
     async def write_all() -> None:
-        await check_own(writer.target)
-        await each_bounded(write, requests, count=len(requests))
+        # a slow store does both at once
+        await each_bounded(write, [None, *requests], count=1 + len(requests))
 
     with at_work(writer.attempt):
         core.store._home.drive(write_all)

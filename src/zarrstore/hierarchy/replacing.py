@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from zarrstore.abc import Capability, Store
 from zarrstore.errors import (
@@ -19,7 +19,7 @@ from zarrstore.errors import (
     ReadOnlyError,
     UnsupportedOperationError,
 )
-from zarrstore.fan_out import each_bounded
+from zarrstore.fan_out import each_bounded, map_bounded
 from zarrstore.format.array_spec import ArraySpec
 from zarrstore.hierarchy.array_core import ArrayCore
 from zarrstore.hierarchy.chunk_namings import meets, naming_of, naming_of_key
@@ -40,6 +40,8 @@ __all__ = [
     "fence",
     "put_in_place",
 ]
+
+Check: TypeAlias = Callable[[], Awaitable[None]]
 
 _ATTEMPTS = 100
 
@@ -153,8 +155,14 @@ async def delete_chunks(
     await each_bounded(store.delete, keys, count=len(keys))
 
 
-async def create(core: ArrayCore) -> None:
+async def create(core: ArrayCore, check: Check | None = None) -> None:
     """Write the metadata of an array whose chunks are there.
+
+    Parameters
+    ----------
+    core : ArrayCore
+    check : coroutine function, optional
+        Raises an error if that is no longer to be.
 
     Raises
     ------
@@ -162,13 +170,15 @@ async def create(core: ArrayCore) -> None:
         If there is a node.
     """
     new = NewNode(core.store, core.path)
-    await new.find_format(core.document.zarr_format)
+
+    async def look() -> None:
+        await new.find_format(core.document.zarr_format)
+
+    await map_bounded(lambda each: each(), [look] if check is None else [look, check])
     await new.write(core.document, attributes_first=True)
 
 
-async def put_in_place(
-    core: ArrayCore, check: Callable[[], Awaitable[None]]
-) -> AnyArrayDocument | None:
+async def put_in_place(core: ArrayCore, check: Check) -> AnyArrayDocument | None:
     """Make an array whose chunks are there the one at its path; return the one that was.
 
     One that another has changed or put there meanwhile is replaced like any other.
@@ -198,9 +208,8 @@ async def put_in_place(
             else:
                 await _delete_other_formats(core)
             return replaced
-        await check()
         try:
-            await create(core)
+            await create(core, check)
         except NodeExistsError:
             if await array_at(core.store, core.path) is None:
                 raise  # something else is in the way
@@ -213,9 +222,7 @@ async def put_in_place(
     )
 
 
-async def _replace(
-    core: ArrayCore, check: Callable[[], Awaitable[None]]
-) -> AnyArrayDocument | None:
+async def _replace(core: ArrayCore, check: Check) -> AnyArrayDocument | None:
     """Write the metadata over that of the array that is there, if there is one; return that."""
     store, path = core.store, core.path
     name, data = next(iter(core.format.encode(core.document).items()))
@@ -260,9 +267,9 @@ async def _put_attributes(core: ArrayCore, now: ArrayCore) -> None:
 
 async def _delete_other_formats(core: ArrayCore) -> None:
     """Delete metadata of the other version of the format, perhaps of one who was killed here."""
-    for format in FORMATS:
-        for name in format.names if format is not core.format else ():
-            await core.store.delete(join(core.path, name))
+    others = [name for format in FORMATS if format is not core.format for name in format.names]
+    keys = [join(core.path, name) for name in others]
+    await each_bounded(core.store.delete, keys, count=len(keys))
 
 
 async def fence(core: ArrayCore) -> None:
