@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
+from dask.highlevelgraph import MaterializedLayer
 
-__all__ = ["Casting", "check_casting", "check_source", "checked_block"]
+__all__ = ["Casting", "check_casting", "check_names", "check_source", "checked_block"]
 
 Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 
@@ -35,6 +38,31 @@ def check_source(array: Any) -> None:
         )
     if not isinstance(array._meta, np.ndarray | np.generic):
         _of_numpy(array._meta)
+
+
+def check_names(sources: Iterable[Any]) -> None:
+    """Raise `ValueError` if dask arrays hold other data under one name: a graph has a name once."""
+    known: dict[Any, Any] = {}
+    for source in sources:
+        for name, layer in source.dask.layers.items():
+            other = known.setdefault(name, layer)
+            if other is not layer and not _same_data(other, layer):
+                raise ValueError(
+                    f"two of the dask arrays hold other data under the name {name!r}, and in one "
+                    "graph one of them would be taken for the other: write one after the other, or "
+                    "leave it to dask to name them (from_array without name=)"
+                )
+
+
+def _same_data(layer: Any, other: Any) -> bool:
+    if not isinstance(layer, MaterializedLayer) or not isinstance(other, MaterializedLayer):
+        return True  # by its name dask knows it
+    pairs = [(layer[key], other[key]) for key in layer.keys() & other.keys()]
+    return all(
+        one is two or tokenize(one) == tokenize(two)
+        for one, two in pairs
+        if isinstance(one, np.ndarray) and isinstance(two, np.ndarray)
+    )
 
 
 def check_casting(given: np.dtype[Any], dtype: np.dtype[Any], casting: Casting, url: str) -> None:

@@ -12,7 +12,7 @@ from dask.highlevelgraph import HighLevelGraph
 from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
-from zarrstore.dask.checks import Casting, check_casting, check_source
+from zarrstore.dask.checks import Casting, check_casting, check_names, check_source
 from zarrstore.dask.graph import Job, write_graph
 from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
@@ -20,7 +20,7 @@ from zarrstore.dask.reads import targets_read
 from zarrstore.dask.results import StoreResult, StoreTask
 from zarrstore.dask.resuming import Done, find_done, find_waiting
 from zarrstore.dask.running import batch_bytes, check_shared, scheduler_of
-from zarrstore.dask.staging import check_none_waits
+from zarrstore.dask.staging import check_can_wait
 from zarrstore.dask.targets import Target, begin
 from zarrstore.dask.tasks import Writer
 from zarrstore.format.array_spec import ArraySpec, compile_spec
@@ -415,6 +415,7 @@ def _staged(target: Target, read: Collection[str]) -> Target:
 
 def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     """Return the graph that computes the blocks of dask arrays."""
+    check_names(sources)
     merged = HighLevelGraph.merge(*[source.__dask_graph__() for source in sources])
     keys = [source.__dask_keys__() for source in sources]
     return dict(sources[0].__dask_optimize__(merged, keys))
@@ -423,7 +424,7 @@ def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
 def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
     drive = target.core.store._home.drive
     if target.kind == "update" and target.staged:
-        drive(check_none_waits, target)
+        drive(check_can_wait, target)
     done = find_done(plan, target, drive(begin, order.target, order.mode, order.resume))
     return find_waiting(plan, order.target, done) if order.resume and target.staged else done
 
