@@ -44,7 +44,7 @@ def check_names(sources: Iterable[Any]) -> None:
     """Raise `ValueError` if dask arrays hold other data under one name: a graph has a name once."""
     known: dict[Any, Any] = {}
     for source in sources:
-        for name, layer in source.dask.layers.items():
+        for name, layer in getattr(source.dask, "layers", {}).items():
             other = known.setdefault(name, layer)
             if other is not layer and not _same_data(other, layer):
                 raise ValueError(

@@ -122,7 +122,7 @@ def to_zarr(
         Called with the number of tasks that have written and of all; ``True`` shows a bar.
     resume : bool, default False
         Go on with a write of the same data that was broken off: what is there is not written
-        again.
+        again. With ``r+``, of a dask array made of the array itself: what waits is put there.
     scheduler : optional
         As dask takes it; by default what is configured, the current client, or threads.
     storage_options : mapping, optional
@@ -141,11 +141,13 @@ def to_zarr(
     ValueError
         If shapes differ, or chunk sizes are unknown.
     TypeError
-        If elements would be changed by being cast.
+        If elements would be changed by being cast, those of a block too.
     NotShareableError
         If the scheduler runs tasks in other processes, and the store lives in this one.
     NodeExistsError, NodeNotFoundError
         If the mode needs an array that is not there, or forbids one that is.
+    ConflictError
+        If the array was replaced since it was opened, or another write into it is to go on first.
 
     Examples
     --------
