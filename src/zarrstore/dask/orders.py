@@ -53,7 +53,7 @@ def target_at(
     into = mode == "r+"
     target = drive(find_target, at.store, at.path, mode, options, resume and not into)
     check_can_replace(target)
-    return drive(with_what_waits, target) if resume and into else target
+    return drive(with_what_waits, target) if resume else target
 
 
 def orders_of(sources: Any, targets: Any, regions: Any) -> list[Order]:

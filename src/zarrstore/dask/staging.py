@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from zarrstore.abc import Capability
+from zarrstore.dask.notes import change_note, own_note
 from zarrstore.dask.targets import NOTE_KEY, Target
 from zarrstore.errors import ConflictError, UnsupportedOperationError
 from zarrstore.keys import join
@@ -23,12 +24,14 @@ _ALL = "all"
 
 
 async def note_all_waits(target: Target) -> None:
-    """Note that everything waits that is to be written into an array which is there.
+    """Note that everything waits that is to be written over an array which is there.
 
     From now on the array may hold a part of it, so that it cannot be computed again.
     """
     if target.kind == "update":
         await target.core.store.set(join(target.staging, _ALL), b"")
+    elif target.kind == "replace":
+        await change_note(target.core, target.number, waits=True)
 
 
 async def note_none_waits(target: Target) -> None:
@@ -71,13 +74,16 @@ async def _broken_off(target: Target) -> list[str]:
 
 
 async def with_what_waits(target: Target) -> Target:
-    """Return the target of an update that was broken off when all of it waited.
+    """Return the target of a write that was broken off, staged if all of it waits.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If it is of an update, and none waits.
     """
+    if target.kind != "update":
+        note = await own_note(target.core, target.number)
+        return dataclasses.replace(target, staged=target.staged or note.waits)
     numbers = await _broken_off(target)
     if len(numbers) != 1:
         what = "nothing" if not numbers else "more than one write"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 import dask
@@ -18,7 +19,7 @@ from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
 from zarrstore.dask.reads import targets_read
 from zarrstore.dask.results import StoreResult, StoreTask
-from zarrstore.dask.resuming import Done, find_done, find_waiting
+from zarrstore.dask.resuming import Done, complete_keys, find_done, find_waiting
 from zarrstore.dask.running import batch_bytes, check_shared, scheduler_of
 from zarrstore.dask.staging import check_can_wait
 from zarrstore.dask.targets import Target, begin
@@ -427,7 +428,9 @@ def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
     drive = target.core.store._home.drive
     if target.kind == "update" and target.staged:
         drive(check_can_wait, target)
-    done = find_done(plan, target, drive(begin, order.target, order.mode, order.resume))
+    keys = drive(begin, order.target, order.mode, order.resume)
+    noted = partial(complete_keys, resume=order.resume, whole=plan.how != "lock")
+    done = find_done(plan, target, drive(noted, target, keys))
     return find_waiting(plan, order.target, done) if order.resume and target.staged else done
 
 
