@@ -195,6 +195,24 @@ def test_casting():
     assert to_zarr(da.ones(4, dtype="int32"), {}, dtype="float64").array[0] == 1
 
 
+def test_what_is_asked_for_is_checked_before_a_write_begins():
+    where: dict[str, Any] = {}
+    for error, asked in [
+        (ValueError, {"casting": "x"}),
+        (ValueError, {"align": "x"}),
+        (ValueError, {"scheduler": "x"}),
+        (TypeError, {"progress": 5}),
+        (TypeError, {"shape": (3,)}),
+        (TypeError, {"data": 3}),
+    ]:
+        with pytest.raises(error):
+            to_zarr(da.ones(4), where, **asked)
+        assert not where
+    assert store([], []).verify() == 0
+    to_zarr(da.ones(4), where)
+    assert plan_store(da.ones(4), zarrstore.open_array(where, mode="r")).ntasks == 1
+
+
 def test_modes():
     where = MemoryStore()
     with pytest.raises(NodeNotFoundError):

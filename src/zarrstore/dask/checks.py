@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
 from dask.highlevelgraph import MaterializedLayer
 
-__all__ = ["Casting", "check_casting", "check_names", "check_source", "checked_block"]
+__all__ = [
+    "Casting",
+    "check_casting",
+    "check_names",
+    "check_progress",
+    "check_source",
+    "checked_block",
+]
 
 Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 
@@ -38,6 +45,12 @@ def check_source(array: Any) -> None:
         )
     if not isinstance(array._meta, np.ndarray | np.generic):
         _of_numpy(array._meta)
+
+
+def check_progress(progress: Any) -> None:
+    """Raise `TypeError` if something cannot be told of the progress: before a write begins."""
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise TypeError(f"progress is a function or a bool, not {type(progress).__name__}")
 
 
 def check_names(sources: Iterable[Any]) -> None:
@@ -67,6 +80,8 @@ def _same_data(layer: Any, other: Any) -> bool:
 
 def check_casting(given: np.dtype[Any], dtype: np.dtype[Any], casting: Casting, url: str) -> None:
     """Raise `TypeError` if elements would be changed by being stored, and that is not allowed."""
+    if casting not in get_args(Casting):
+        raise ValueError(f"casting is one of {', '.join(get_args(Casting))}, not {casting!r}")
     if not _may_be_cast(given, dtype, casting):
         raise TypeError(
             f"{given} cannot be cast to the {dtype} of {url} with casting={casting!r}: elements "

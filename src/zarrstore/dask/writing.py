@@ -13,7 +13,7 @@ from dask.highlevelgraph import HighLevelGraph
 from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
-from zarrstore.dask.checks import Casting, check_casting, check_names, check_source
+from zarrstore.dask.checks import Casting, check_casting, check_names, check_progress, check_source
 from zarrstore.dask.graph import Job, write_graph
 from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
@@ -158,6 +158,7 @@ def to_zarr(
     ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], ['c/0', 'c/1', 'c/2'], 3)
     """
     check_source(array)
+    check_progress(progress)
     options = _creation(array, chunks, shards, create)
     mode = mode or ("w-" if region is None and not isinstance(store_like, Array) else "r+")
     if mode not in get_args(Mode):
@@ -182,6 +183,8 @@ _OF_DASK = {"component": "path=", "overwrite": "mode='w'"}
 def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -> ArrayOptions:
     for name in create.keys() & _OF_DASK.keys():
         raise TypeError(f"{name}= is dask's own; use {_OF_DASK[name]} here")
+    for name in create.keys() & {"shape", "data"}:
+        raise TypeError(f"{name}= is that of the dask array: leave it out")
     options = {"dtype": array.dtype, **create, "shape": array.shape}
     if shards is not None:
         options["shards"] = shards
@@ -256,6 +259,7 @@ def store(
     >>> array[:]
     array([0, 1, 2, 3, 4, 5])
     """
+    check_progress(progress)
     orders = orders_of(sources, targets, regions)
     task = task_of(orders, align, casting, split_every, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
@@ -325,9 +329,8 @@ def plan_store(
     if targets is not None:
         if create:
             raise TypeError(f"{', '.join(sorted(create))}: the targets have their own")
-        return StorePlan(
-            [plan_order(order, align) for order in orders_of(sources, targets, regions)]
-        )
+        orders = orders_of(sources, targets, regions, writable=False)
+        return StorePlan([plan_order(order, align) for order in orders])
     if regions is not None:
         raise TypeError("regions are of targets: give both")
     plans = []
@@ -418,6 +421,8 @@ def _staged(target: Target, read: Collection[str]) -> Target:
 
 def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     """Return the graph that computes the blocks of dask arrays."""
+    if not sources:
+        return {}
     check_names(sources)
     merged = HighLevelGraph.merge(*[source.__dask_graph__() for source in sources])
     keys = [source.__dask_keys__() for source in sources]
