@@ -158,6 +158,16 @@ def test_sources_that_go_to_the_same_elements_are_refused():
     assert array[:].tolist() == [1, 2] * 5
 
 
+def test_dask_arrays_of_one_name():
+    group = zarrstore.create_group({})
+    targets = [group.create_array(name, shape=4, dtype="int64") for name in "ab"]
+    values = numbers(4), numbers(4) * 2
+    with pytest.raises(ValueError, match="other data under the name"):
+        store([da.from_array(each, name="x") for each in values], targets)
+    store([da.from_array(values[0].copy(), name="x") for _ in "ab"], targets)
+    assert (targets[0][:] == targets[1][:]).all()
+
+
 class Failing(MemoryStore):
     """Fails at some write."""
 

@@ -195,6 +195,24 @@ def test_casting():
     assert to_zarr(da.ones(4, dtype="int32"), {}, dtype="float64").array[0] == 1
 
 
+def test_what_is_asked_for_is_checked_before_a_write_begins():
+    where: dict[str, Any] = {}
+    for error, asked in [
+        (ValueError, {"casting": "x"}),
+        (ValueError, {"align": "x"}),
+        (ValueError, {"scheduler": "x"}),
+        (TypeError, {"progress": 5}),
+        (TypeError, {"shape": (3,)}),
+        (TypeError, {"data": 3}),
+    ]:
+        with pytest.raises(error):
+            to_zarr(da.ones(4), where, **asked)
+        assert not where
+    assert store([], []).verify() == 0
+    to_zarr(da.ones(4), where)
+    assert plan_store(da.ones(4), zarrstore.open_array(where, mode="r")).ntasks == 1
+
+
 def test_modes():
     where = MemoryStore()
     with pytest.raises(NodeNotFoundError):
@@ -482,6 +500,53 @@ def test_an_array_that_is_made_of_itself_and_not_computed_to_the_end():
         store(from_zarr(array, chunks=5).map_blocks(failing, dtype="int64"), array)
     assert np.array_equal(array[:], numbers(40))
     assert len(list(where.sync)) == 9
+
+
+@pytest.mark.parametrize("again", ["lock", "rechunk"])
+@pytest.mark.parametrize("left", [1, 4, 7])
+def test_chunks_of_which_some_blocks_are_missing_are_not_complete(left, again):
+    """Blocks that took turns were broken off in the midst of chunks."""
+    where = Stopping()
+    where.left = left
+    source = da.from_array(numbers(40), chunks=3)
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, where, chunks=10, align="lock", scheduler="sync")
+    where.left = left
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, where, chunks=10, align="lock", resume=True, scheduler="sync")
+    where.left = 10**9
+    result = to_zarr(source, where, chunks=10, align=again, resume=True)
+    assert np.array_equal(result.array[:], numbers(40))
+    assert result.verify() == 4
+    assert len(list(where.sync)) == 5
+
+
+class Keeping(MemoryStore):
+    """Fails at the second chunk that is to be deleted."""
+
+    left = 2
+
+    def _delete(self, key: str) -> Any:
+        self.left -= key.startswith("c/")
+        if not self.left:
+            raise OSError("stopped")
+        return super()._delete(key)
+
+
+def test_a_replacement_that_is_broken_off_while_the_old_array_is_deleted():
+    """What is left of that is not taken for the new one."""
+    where = Keeping()
+    zarrstore.create_array(where, data=-numbers(60), chunks=10)
+    how: dict[str, Any] = {"mode": "w", "chunks": 10, "chunk_key_encoding": "default"}
+    source = da.from_array(numbers(40), chunks=7)
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, where, **how)
+    with pytest.raises(NodeNotFoundError):
+        zarrstore.open_array(where, mode="r")
+    result = to_zarr(source, where, resume=True, **how)
+    assert np.array_equal(result.array[:], numbers(40))
+    assert result.verify() == 4
+    assert len(list(where.sync)) == 5
 
 
 def test_a_replacement_made_of_what_is_gone_goes_on():

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Literal, TypeAlias, get_args
 
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
+from dask.highlevelgraph import MaterializedLayer
 
-__all__ = ["Casting", "check_casting", "check_source", "checked_block"]
+__all__ = [
+    "Casting",
+    "check_casting",
+    "check_names",
+    "check_progress",
+    "check_source",
+    "checked_block",
+]
 
 Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 
@@ -37,8 +47,41 @@ def check_source(array: Any) -> None:
         _of_numpy(array._meta)
 
 
+def check_progress(progress: Any) -> None:
+    """Raise `TypeError` if something cannot be told of the progress: before a write begins."""
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise TypeError(f"progress is a function or a bool, not {type(progress).__name__}")
+
+
+def check_names(sources: Iterable[Any]) -> None:
+    """Raise `ValueError` if dask arrays hold other data under one name: a graph has a name once."""
+    known: dict[Any, Any] = {}
+    for source in sources:
+        for name, layer in getattr(source.dask, "layers", {}).items():
+            other = known.setdefault(name, layer)
+            if other is not layer and not _same_data(other, layer):
+                raise ValueError(
+                    f"two of the dask arrays hold other data under the name {name!r}, and in one "
+                    "graph one of them would be taken for the other: write one after the other, or "
+                    "leave it to dask to name them (from_array without name=)"
+                )
+
+
+def _same_data(layer: Any, other: Any) -> bool:
+    if not isinstance(layer, MaterializedLayer) or not isinstance(other, MaterializedLayer):
+        return True  # by its name dask knows it
+    pairs = [(layer[key], other[key]) for key in layer.keys() & other.keys()]
+    return all(
+        one is two or tokenize(one) == tokenize(two)
+        for one, two in pairs
+        if isinstance(one, np.ndarray) and isinstance(two, np.ndarray)
+    )
+
+
 def check_casting(given: np.dtype[Any], dtype: np.dtype[Any], casting: Casting, url: str) -> None:
     """Raise `TypeError` if elements would be changed by being stored, and that is not allowed."""
+    if casting not in get_args(Casting):
+        raise ValueError(f"casting is one of {', '.join(get_args(Casting))}, not {casting!r}")
     if not _may_be_cast(given, dtype, casting):
         raise TypeError(
             f"{given} cannot be cast to the {dtype} of {url} with casting={casting!r}: elements "

@@ -38,6 +38,10 @@ class Note(Use):
     """The metadata that is to be."""
     cleared: bool = False
     """Whether an array with the same keys has been deleted."""
+    waits: bool = False
+    """Whether all that is to be there waits elsewhere: what is there may be old or new."""
+    whole: bool = True
+    """Whether each chunk that is there is complete: one task has written it."""
 
 
 def as_json(document: AnyArrayDocument) -> dict[str, Any]:

@@ -53,11 +53,11 @@ def target_at(
     into = mode == "r+"
     target = drive(find_target, at.store, at.path, mode, options, resume and not into)
     check_can_replace(target)
-    return drive(with_what_waits, target) if resume and into else target
+    return drive(with_what_waits, target) if resume else target
 
 
-def orders_of(sources: Any, targets: Any, regions: Any) -> list[Order]:
-    """Return what goes into arrays that are there."""
+def orders_of(sources: Any, targets: Any, regions: Any, *, writable: bool = True) -> list[Order]:
+    """Return what goes into arrays that are there, and may be written."""
     sources, targets = listed(sources), listed(targets)
     if len(sources) != len(targets):
         raise ValueError(f"{len(sources)} sources for {len(targets)} targets: give as many of each")
@@ -68,7 +68,7 @@ def orders_of(sources: Any, targets: Any, regions: Any) -> list[Order]:
     orders = []
     for source, given, region in zip(sources, targets, regions, strict=True):
         check_source(source)
-        orders.append(Order(source, _target(given), region, "r+"))
+        orders.append(Order(source, _target(given, writable=writable), region, "r+"))
     return orders
 
 
@@ -86,10 +86,11 @@ def _is_region(given: Any) -> bool:
     return isinstance(given, slice | int | np.integer) or given is Ellipsis
 
 
-def _target(given: Any) -> Target:
+def _target(given: Any, *, writable: bool) -> Target:
     if isinstance(given, Array):
         core = given._core
-        core._check_writable()
+        if writable:
+            core._check_writable()
         core.store._home.drive(partial(check_current, shape=True), core)
         return Target(core, "update", number=uuid.uuid4().hex)
     if hasattr(given, "store_path"):  # of zarr-python

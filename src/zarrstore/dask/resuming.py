@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zarrstore.dask.notes import change_note, own_note
 from zarrstore.dask.plan import ArrayPlan
 from zarrstore.dask.receipts import Receipt, Written
 from zarrstore.dask.staging import names_that_wait
 from zarrstore.dask.targets import Target
 from zarrstore.dask.tasks import waiting_name
 from zarrstore.fan_out import map_bounded
+from zarrstore.hierarchy.replacing import delete_chunks
 from zarrstore.keys import join
 
-__all__ = ["Done", "find_done", "find_waiting"]
+__all__ = ["Done", "complete_keys", "find_done", "find_waiting"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,37 @@ class Done:
     keys: frozenset[str] = frozenset()
     receipt: Receipt | None = None
     waiting: frozenset[str] = frozenset()
+
+
+async def complete_keys(
+    target: Target, keys: frozenset[str], *, resume: bool, whole: bool
+) -> frozenset[str]:
+    """Return which of the keys that are there are complete, and note whether all are from now on.
+
+    Parameters
+    ----------
+    target : Target
+    keys : frozenset of str
+    resume : bool
+        Whether they are of a write that was broken off.
+    whole : bool
+        Whether one task writes each chunk from now on.
+    """
+    core, number = target.core, target.number
+    if target.kind == "update":
+        return keys
+    if resume:
+        note = await own_note(core, number)
+        if target.kind == "new" and note.waits and not note.cleared:
+            # what is there may be of the array that was being deleted
+            await delete_chunks(core.store, core.path, [target.naming], [core.spec])
+            await change_note(core, number, cleared=True)
+            keys = frozenset()
+        if not note.whole:
+            keys = frozenset()
+    if not whole:
+        await change_note(core, number, whole=False)
+    return keys
 
 
 def find_done(plan: ArrayPlan, target: Target, keys: frozenset[str]) -> Done:

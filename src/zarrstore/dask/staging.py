@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from zarrstore.abc import Capability
+from zarrstore.dask.notes import change_note, own_note
 from zarrstore.dask.targets import NOTE_KEY, Target
-from zarrstore.errors import ConflictError
+from zarrstore.errors import ConflictError, UnsupportedOperationError
 from zarrstore.keys import join
 
 __all__ = [
-    "check_none_waits",
+    "check_can_wait",
     "drop_what_waits",
     "names_that_wait",
     "note_all_waits",
@@ -23,12 +24,14 @@ _ALL = "all"
 
 
 async def note_all_waits(target: Target) -> None:
-    """Note that everything waits that is to be written into an array which is there.
+    """Note that everything waits that is to be written over an array which is there.
 
     From now on the array may hold a part of it, so that it cannot be computed again.
     """
     if target.kind == "update":
         await target.core.store.set(join(target.staging, _ALL), b"")
+    elif target.kind == "replace":
+        await change_note(target.core, target.number, waits=True)
 
 
 async def note_none_waits(target: Target) -> None:
@@ -71,13 +74,16 @@ async def _broken_off(target: Target) -> list[str]:
 
 
 async def with_what_waits(target: Target) -> Target:
-    """Return the target of an update that was broken off when all of it waited.
+    """Return the target of a write that was broken off, staged if all of it waits.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If it is of an update, and none waits.
     """
+    if target.kind != "update":
+        note = await own_note(target.core, target.number)
+        return dataclasses.replace(target, staged=target.staged or note.waits)
     numbers = await _broken_off(target)
     if len(numbers) != 1:
         what = "nothing" if not numbers else "more than one write"
@@ -88,8 +94,25 @@ async def with_what_waits(target: Target) -> Target:
     return dataclasses.replace(target, number=numbers[0], staged=True)
 
 
-async def check_none_waits(target: Target) -> None:
-    """Raise `ConflictError` if a write into an array, which reads it, was broken off half done."""
+async def check_can_wait(target: Target) -> None:
+    """Raise if nothing can wait beside an array, or something waits there since another write.
+
+    Raises
+    ------
+    UnsupportedOperationError
+        If what waited could not be deleted.
+    ConflictError
+        If a write into an array, which reads it, was broken off half done.
+    """
+    store = target.core.store
+    if Capability.DELETE not in store.capabilities:
+        raise UnsupportedOperationError(
+            f"the dask array is made of {target.core.url}, so that it has to wait in other keys of "
+            "the store until all of it was read, and the store cannot delete them; write to "
+            "another path, or read from a copy",
+            store=store.url,
+            key=target.core.path,
+        )
     for number in await _broken_off(target):
         if number != target.number:
             where = dataclasses.replace(target, number=number).staging
@@ -98,6 +121,6 @@ async def check_none_waits(target: Target) -> None:
                 "way, or was broken off, so that a part of the array is old and another is new: "
                 "resume=True goes on with it. (To leave the array as it is, delete what is below "
                 f"{where!r} in the store.)",
-                store=target.core.store.url,
+                store=store.url,
                 key=where,
             )

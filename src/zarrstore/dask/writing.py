@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 import dask
@@ -12,15 +13,15 @@ from dask.highlevelgraph import HighLevelGraph
 from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
-from zarrstore.dask.checks import Casting, check_casting, check_source
+from zarrstore.dask.checks import Casting, check_casting, check_names, check_progress, check_source
 from zarrstore.dask.graph import Job, write_graph
 from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
 from zarrstore.dask.reads import targets_read
 from zarrstore.dask.results import StoreResult, StoreTask
-from zarrstore.dask.resuming import Done, find_done, find_waiting
+from zarrstore.dask.resuming import Done, complete_keys, find_done, find_waiting
 from zarrstore.dask.running import batch_bytes, check_shared, scheduler_of
-from zarrstore.dask.staging import check_none_waits
+from zarrstore.dask.staging import check_can_wait
 from zarrstore.dask.targets import Target, begin
 from zarrstore.dask.tasks import Writer
 from zarrstore.format.array_spec import ArraySpec, compile_spec
@@ -122,7 +123,7 @@ def to_zarr(
         Called with the number of tasks that have written and of all; ``True`` shows a bar.
     resume : bool, default False
         Go on with a write of the same data that was broken off: what is there is not written
-        again.
+        again. With ``r+``, of a dask array made of the array itself: what waits is put there.
     scheduler : optional
         As dask takes it; by default what is configured, the current client, or threads.
     storage_options : mapping, optional
@@ -141,11 +142,13 @@ def to_zarr(
     ValueError
         If shapes differ, or chunk sizes are unknown.
     TypeError
-        If elements would be changed by being cast.
+        If elements would be changed by being cast, those of a block too.
     NotShareableError
         If the scheduler runs tasks in other processes, and the store lives in this one.
     NodeExistsError, NodeNotFoundError
         If the mode needs an array that is not there, or forbids one that is.
+    ConflictError
+        If the array was replaced since it was opened, or another write into it is to go on first.
 
     Examples
     --------
@@ -155,6 +158,7 @@ def to_zarr(
     ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], ['c/0', 'c/1', 'c/2'], 3)
     """
     check_source(array)
+    check_progress(progress)
     options = _creation(array, chunks, shards, create)
     mode = mode or ("w-" if region is None and not isinstance(store_like, Array) else "r+")
     if mode not in get_args(Mode):
@@ -179,6 +183,8 @@ _OF_DASK = {"component": "path=", "overwrite": "mode='w'"}
 def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -> ArrayOptions:
     for name in create.keys() & _OF_DASK.keys():
         raise TypeError(f"{name}= is dask's own; use {_OF_DASK[name]} here")
+    for name in create.keys() & {"shape", "data"}:
+        raise TypeError(f"{name}= is that of the dask array: leave it out")
     options = {"dtype": array.dtype, **create, "shape": array.shape}
     if shards is not None:
         options["shards"] = shards
@@ -253,6 +259,7 @@ def store(
     >>> array[:]
     array([0, 1, 2, 3, 4, 5])
     """
+    check_progress(progress)
     orders = orders_of(sources, targets, regions)
     task = task_of(orders, align, casting, split_every, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
@@ -322,9 +329,8 @@ def plan_store(
     if targets is not None:
         if create:
             raise TypeError(f"{', '.join(sorted(create))}: the targets have their own")
-        return StorePlan(
-            [plan_order(order, align) for order in orders_of(sources, targets, regions)]
-        )
+        orders = orders_of(sources, targets, regions, writable=False)
+        return StorePlan([plan_order(order, align) for order in orders])
     if regions is not None:
         raise TypeError("regions are of targets: give both")
     plans = []
@@ -415,6 +421,9 @@ def _staged(target: Target, read: Collection[str]) -> Target:
 
 def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     """Return the graph that computes the blocks of dask arrays."""
+    if not sources:
+        return {}
+    check_names(sources)
     merged = HighLevelGraph.merge(*[source.__dask_graph__() for source in sources])
     keys = [source.__dask_keys__() for source in sources]
     return dict(sources[0].__dask_optimize__(merged, keys))
@@ -423,8 +432,10 @@ def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
 def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
     drive = target.core.store._home.drive
     if target.kind == "update" and target.staged:
-        drive(check_none_waits, target)
-    done = find_done(plan, target, drive(begin, order.target, order.mode, order.resume))
+        drive(check_can_wait, target)
+    keys = drive(begin, order.target, order.mode, order.resume)
+    noted = partial(complete_keys, resume=order.resume, whole=plan.how != "lock")
+    done = find_done(plan, target, drive(noted, target, keys))
     return find_waiting(plan, order.target, done) if order.resume and target.staged else done
 
 
