@@ -297,8 +297,9 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         """
         get = scheduler_of(scheduler)
         check_shared([target.core.store for target in self._targets], get)
-        urls = ", ".join(dict.fromkeys(target.core.url for target in self._targets))
-        told = reporting(progress, f"writing {urls}", "tasks")
+        urls = {target.core.url for target in self._targets}
+        what = urls.pop() if len(urls) == 1 else f"{len(urls)} arrays"
+        told = reporting(progress, f"writing {what}", "tasks")
         with told as callback, under_way(self._attempt):
             tasks = self._graph.to_dict()
             receipts = run_graph(tasks, self._key, self._writes, get, callback, **kwargs)
