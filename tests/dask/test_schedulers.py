@@ -24,7 +24,8 @@ from distributed import Client, LocalCluster
 
 import zarrstore
 from zarrstore import LocalStore, MemoryStore, NotShareableError
-from zarrstore.dask import dataset_to_zarr, from_zarr, store, to_zarr
+from zarrstore.dask import from_zarr, store, to_zarr
+from zarrstore.interop.xarray import dataset_to_zarr
 
 if TYPE_CHECKING:
     from servers import Bucket

@@ -14,7 +14,6 @@ try:
 except ImportError as error:
     raise ImportError("zarrstore.dask needs dask: pip install 'zarrstore[dask]'") from error
 
-from zarrstore.dask.datasets import dataset_to_zarr, plan_dataset
 from zarrstore.dask.errors import AlignmentError
 from zarrstore.dask.meta import computing_meta
 from zarrstore.dask.plan import ArrayPlan, StorePlan
@@ -32,9 +31,7 @@ __all__ = [
     "StoreTask",
     "Written",
     "computing_meta",
-    "dataset_to_zarr",
     "from_zarr",
-    "plan_dataset",
     "plan_store",
     "store",
     "store_dask",

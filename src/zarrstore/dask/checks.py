@@ -30,8 +30,9 @@ def check_source(array: Any) -> None:
     """Raise unless something is a dask array whose chunk sizes are known."""
     if hasattr(array, "to_zarr") and hasattr(array, "coords"):
         raise TypeError(
-            f"a dask array is needed, not a {type(array).__name__} of xarray: dataset_to_zarr "
-            "writes a dataset, and the attribute data of a DataArray is an array"
+            f"a dask array is needed, not a {type(array).__name__} of xarray: "
+            "zarrstore.interop.xarray.dataset_to_zarr writes a dataset, and the attribute data of "
+            "a DataArray is an array"
         )
     if not isinstance(array, da.Array):
         raise TypeError(

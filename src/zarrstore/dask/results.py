@@ -340,8 +340,9 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         """
         get = scheduler_of(scheduler)
         check_shared([target.core.store for target in self._targets], get)
-        urls = ", ".join(dict.fromkeys(target.core.url for target in self._targets))
-        told = reporting(progress, f"writing {urls}", "tasks")
+        urls = {target.core.url for target in self._targets}
+        what = urls.pop() if len(urls) == 1 else f"{len(urls)} arrays"
+        told = reporting(progress, f"writing {what}", "tasks")
         try:
             with told as callback, under_way(self._attempt):
                 tasks = self._graph.to_dict()
@@ -355,7 +356,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         try:
             result.tidy_up()
         except BaseException as error:
-            error.add_note(f"{urls}: all was written; what is of no use any more was not deleted")
+            error.add_note(f"{what}: all was written; what is of no use any more was not deleted")
             raise
         return result
 

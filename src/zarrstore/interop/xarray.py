@@ -1,8 +1,13 @@
-"""`dataset_to_zarr` and `plan_dataset`: datasets of xarray, written as planned.
+"""Datasets of xarray, written as planned.
 
 xarray makes the metadata and encodes the variables, as for its own ``to_zarr``, over a store of
 drafts, so that nothing is written yet. The elements are then written as those of any dask array,
 and the metadata last.
+
+>>> import dask.array as da, xarray as xr
+>>> dataset = xr.Dataset({"rain": (("day", "x"), da.ones((5, 4), chunks=(1, 4)))})
+>>> dataset_to_zarr(dataset, "memory://rain", encoding={"rain": {"chunks": (3, 4)}}).verify()
+2
 """
 
 from __future__ import annotations
@@ -12,13 +17,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args, overload
 
-import dask.array as da
 import numpy as np
+
+try:
+    import dask.array as da
+    from xarray import Dataset
+    from xarray.backends import ZarrStore
+except ImportError as error:
+    raise ImportError(
+        "zarrstore.interop.xarray needs xarray and dask: pip install 'zarrstore[xarray]'"
+    ) from error
 
 from zarrstore.abc import Store
 from zarrstore.chunks import Progress
 from zarrstore.dask.checks import check_source
-from zarrstore.dask.drafts import Documents, Drafts
 from zarrstore.dask.orders import Order
 from zarrstore.dask.plan import Align, StorePlan, pieces_of
 from zarrstore.dask.results import StoreResult, StoreTask
@@ -33,12 +45,14 @@ from zarrstore.hierarchy.group_core import open_node
 from zarrstore.hierarchy.likes import like_options
 from zarrstore.hierarchy.opening import open_array
 from zarrstore.hierarchy.options import AccessMode
+from zarrstore.interop._drafts import Documents, Drafts
+from zarrstore.interop.zarr import to_zarr
 from zarrstore.keys import join
 from zarrstore.redaction import join_url
 from zarrstore.registry import StoreLike
 from zarrstore.runtime import drive_inline
 
-__all__ = ["DatasetMode", "dataset_to_zarr", "plan_dataset"]
+__all__ = ["dataset_to_zarr", "plan_dataset"]
 
 DatasetMode: TypeAlias = Literal["w", "w-", "a", "a-", "r+"]
 Encoding: TypeAlias = Mapping[Any, Mapping[str, Any]]
@@ -256,7 +270,7 @@ def _mode(mode: DatasetMode | None, append_dim: Any, region: Any) -> DatasetMode
 def _place(
     dataset: Any, store_like: StoreLike, path: str, storage_options: Mapping[str, Any] | None
 ) -> tuple[Store, str]:
-    if not hasattr(dataset, "dump_to_store"):
+    if not isinstance(dataset, Dataset):
         raise TypeError(
             f"a Dataset of xarray is needed, not {type(dataset).__name__}; "
             "DataArray.to_dataset(name=...) makes one"
@@ -272,10 +286,6 @@ def _place(
 
 def _drafted(dataset: Any, store: Store, path: str, how: _How) -> _Draft:
     """Let xarray say what is to be written where; nothing is written."""
-    from xarray.backends import ZarrStore
-
-    from zarrstore.interop.zarr import to_zarr
-
     node = store._home.drive(open_node, store, path) if how.replaces else None
     if node is not None and how.mode == "w-":
         raise NodeExistsError(

@@ -13,7 +13,8 @@ import xarray as xr
 
 import zarrstore
 from zarrstore import ConflictError, NodeExistsError, ReadOnlyError
-from zarrstore.dask import AlignmentError, dataset_to_zarr, plan_dataset
+from zarrstore.dask import AlignmentError
+from zarrstore.interop.xarray import dataset_to_zarr, plan_dataset
 from zarrstore.interop.zarr import to_zarr as adapted
 
 ENCODING: dict[str, dict[str, Any]] = {
