@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,12 +18,13 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 from dask.diagnostics import ProgressBar
 from distributed import Client, LocalCluster
 
 import zarrstore
 from zarrstore import LocalStore, MemoryStore, NotShareableError
-from zarrstore.dask import from_zarr, store, to_zarr
+from zarrstore.dask import dataset_to_zarr, from_zarr, store, to_zarr
 
 if TYPE_CHECKING:
     from servers import Bucket
@@ -83,6 +86,17 @@ def test_a_graph_that_reads_what_it_overwrites_on_a_cluster(client, tmp_path):
     assert np.array_equal(array[:], numbers(100)[::-1])
 
 
+def test_a_dataset_of_xarray_on_a_cluster(client, tmp_path):
+    values = numbers(20, 30)
+    dataset = xr.Dataset({"a": (("y", "x"), da.from_array(values, chunks=(7, 9)))})
+    where = tmp_path / "a.zarr"
+    dataset_to_zarr(dataset, where, encoding={"a": {"chunks": (4, 4)}}, scheduler=client)
+    task = dataset_to_zarr(dataset, where, append_dim="y", compute=False)
+    result = client.compute(task).result()
+    assert result.verify() == 40
+    assert np.array_equal(result.array[:], np.concatenate([values, values]))
+
+
 def test_several_at_once_on_a_cluster(client, tmp_path):
     tasks = [
         to_zarr(da.full(20, number, chunks=3), tmp_path / f"{number}.zarr", compute=False)
@@ -111,6 +125,24 @@ def test_a_cluster_in_this_process():
         where = MemoryStore()
         to_zarr(da.ones(100, chunks=7), where, scheduler=client).verify()
         assert zarrstore.open_array(where)[:].sum() == 100
+
+
+def test_after_a_fork(tmp_path):
+    """The threads of dask do not exist in the child."""
+    code = f"""
+        import os, warnings, dask.array as da
+        from zarrstore.dask import to_zarr
+        warnings.simplefilter("ignore")
+        to_zarr(da.ones(40, chunks=2), {{}})
+        pid = os.fork()
+        if pid == 0:
+            os._exit(to_zarr(da.ones(40, chunks=2), {str(tmp_path / "a")!r}).verify())
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "20\n", done.stderr
 
 
 class Killing(LocalStore):

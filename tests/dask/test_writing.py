@@ -17,6 +17,7 @@ from dask.utils import has_keyword
 import zarrstore
 import zarrstore.interop.zarr
 from zarrstore import (
+    ConflictError,
     CorruptDataError,
     LatencyStore,
     MemoryStore,
@@ -27,7 +28,6 @@ from zarrstore import (
 from zarrstore.dask import (
     AlignmentError,
     StoreTask,
-    aligned,
     computing_meta,
     from_zarr,
     plan_store,
@@ -142,7 +142,42 @@ def test_blocks_that_are_not_as_they_say():
         zarrstore.open_array(where, mode="r")
 
 
+@pytest.mark.parametrize(
+    ("block", "told", "found"),
+    [
+        ([1.5, 2], "int64", None),
+        (np.array([1.5, 2]), "int64", None),
+        (np.array([2**40, 1]), "int8", None),
+        (np.array([-1, 1]), "uint64", None),
+        (np.array(["long", "b"]), "U3", None),
+        ([1, 2], "int8", [1, 2]),
+        (np.array([1, 2], "int8"), "int64", [1, 2]),
+        (np.array(["a", "b"], "U9"), "U3", ["a", "b"]),
+    ],
+)
+@pytest.mark.parametrize("align", ["auto", "lock"])
+def test_blocks_whose_elements_are_not_as_they_say(block, told, found, align):
+    """They are cast if no element is changed, and refused if not."""
+    blocks = [da.from_delayed(dask.delayed(block), (2,), told) for _ in range(2)]
+    source, where = da.concatenate(blocks), MemoryStore()
+    if found:
+        assert to_zarr(source, where, chunks=3, align=align).array[:].tolist() == found * 2
+        return
+    with pytest.raises((TypeError, ValueError), match=r"a block holds|does not fit"):
+        to_zarr(source, where, chunks=3, align=align)
+    with pytest.raises(NodeNotFoundError):
+        zarrstore.open_array(where, mode="r")
+
+
+def test_elements_that_are_cast_as_allowed():
+    source = da.from_delayed(dask.delayed(np.array([1.5, 2])), (2,), "float32")
+    assert to_zarr(source, {}, casting="same_kind").array[:].tolist() == [1.5, 2]
+
+
 def test_masked_blocks():
+    records = np.ma.array([(1, 2.5)] * 2, mask=[(0, 1), (0, 0)], dtype=[("a", "i4"), ("b", "f8")])
+    with pytest.raises(TypeError, match="filled"):
+        to_zarr(da.from_array(records, chunks=1, asarray=False), {})
     masked = da.ma.masked_greater(da.arange(10, chunks=5), 6)
     with pytest.raises(TypeError, match="filled"):
         to_zarr(masked, {})
@@ -182,6 +217,15 @@ def test_modes():
     zarrstore.create_array(group, name="a", data=[1])
     with pytest.raises(NodeExistsError, match="is a group"):
         to_zarr(da.ones(6), group, mode="w")
+
+
+def test_what_is_of_dask_or_xarray():
+    with pytest.raises(ValueError, match=r"mode is one of r\+, a, w, w-"):
+        to_zarr(da.ones(3), {}, mode="r")
+    with pytest.raises(TypeError, match="use mode='w'"):
+        to_zarr(da.ones(3), {}, overwrite=True)
+    with pytest.raises(TypeError, match="dataset_to_zarr"):
+        plan_store(xr.Dataset())
 
 
 def test_alignment():
@@ -229,6 +273,26 @@ def test_plans_in_notebooks(shape):
         assert html.count("<div") == html.count("</div")
         assert "<script" not in html
         assert ("<svg" in html) == (int(np.prod(shape)) > 1)
+
+
+def test_what_plans_and_results_say():
+    array = zarrstore.create_array({}, shape=(9, 20, 30), chunks=(3, 20, 30), dtype="float64")
+    blocks = da.ones((7, 15), chunks=(7, 15))
+    region = (slice(1, 8), 3, slice(0, 29, 2))
+    said = str(plan_store(blocks, array, region))
+    assert "region    [1:8, 3, 0:29:2] of (9, 20, 30)" in said
+    assert "chunks    3 of ((2, 3, 2), 1, 15)" in said
+    assert "partial   3 chunks are read" in said
+    assert "partial   1 chunk is read" in str(plan_store(blocks[0], array, (0, *region[1:])))
+    assert str(plan_store(da.ones((0, 3)))).endswith("\n  chunks    none: there are no elements")
+    drawn = plan_store(da.ones((9, 20, 30), chunks=(3, 20, 30)))._repr_html_()
+    assert "dimensions 0 and 2 of 3" in drawn  # along which there is something to see
+    result = store([blocks, blocks], [array, array], [region, (slice(1, 8), 4, region[2])])
+    url = array.store.url
+    assert repr(result[0]) == f"<ArrayResult {url}: 3 chunks, {result[0].nbytes} B>"
+    assert repr(result).startswith(f"<StoreResult of 2 arrays>\n  {url}: 3 chunks")
+    result = to_zarr(da.ones(8, chunks=8), {}, chunks=4, shards=8)
+    assert repr(result).startswith(f"<StoreResult {result.array.store.url}: 1 shard, ")
 
 
 def test_not_computed():
@@ -382,6 +446,87 @@ def test_a_replacement_that_is_broken_off_when_the_old_array_is_gone():
     assert len(list(where.sync)) == 11
 
 
+@pytest.mark.parametrize("blocks", [3, 10])
+@pytest.mark.parametrize("align", ["rechunk", "lock"])
+def test_an_array_that_is_made_of_itself_and_half_written(blocks, align):
+    """It cannot be made again of what is there: what waits is put in its place."""
+    for left in (0, 6):
+        where = Stopping()
+        array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+        lazy = from_zarr(array, chunks=blocks) + 100
+        where.left = left
+        with pytest.raises(OSError, match="stopped"):
+            store(lazy, array, align=align, scheduler="sync")
+        assert (array[:] != numbers(40)).any() == bool(left)
+        where.left = 10**9
+        with pytest.raises(ConflictError, match="resume=True"):
+            store(lazy, array, align=align)
+        with pytest.raises(ValueError, match="other blocks"):
+            to_zarr(lazy.rechunk(40), where, mode="r+", resume=True)
+        result = to_zarr(lazy, where, mode="r+", align=align, resume=True)
+        assert np.array_equal(array[:], numbers(40) + 100)
+        assert result.verify() == 8
+        assert len(list(where.sync)) == 9
+
+
+def test_an_array_that_is_made_of_itself_and_not_computed_to_the_end():
+    where = MemoryStore()
+    array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+
+    def failing(block: Any) -> Any:
+        if 33 in block:
+            raise OSError("stopped")
+        return block
+
+    with pytest.raises(OSError, match="stopped"):
+        store(from_zarr(array, chunks=5).map_blocks(failing, dtype="int64"), array)
+    assert np.array_equal(array[:], numbers(40))
+    assert len(list(where.sync)) == 9
+
+
+def test_a_replacement_made_of_what_is_gone_goes_on():
+    where = StoppingLater()
+    lazy = from_zarr(zarrstore.create_array(where, data=numbers(40), chunks=5), chunks=5)[::-1]
+    how: dict[str, Any] = {"mode": "w", "chunks": 5, "chunk_key_encoding": "default"}
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(lazy.rechunk(2), where, **how)
+    where.left = 10**9
+    result = to_zarr(lazy.rechunk(2), where, resume=True, **how)
+    assert np.array_equal(result.array[:], numbers(40)[::-1])
+    assert len(list(where.sync)) == 9
+
+
+def test_an_array_that_was_replaced_since_it_was_opened():
+    """Its chunks are elsewhere: it is not read as fill values, and nothing is written beside it."""
+    where = MemoryStore()
+    array = zarrstore.create_array(where, data=numbers(20), chunks=5)
+    lazy = from_zarr(where)
+    to_zarr(lazy + 1, where, mode="w")
+    for write in (lazy.compute, lambda: to_zarr(lazy + 1, where, mode="w")):
+        with pytest.raises(ConflictError, match="open it again"):
+            write()
+    with pytest.raises(ConflictError, match="open it again"):
+        store(da.ones(20, dtype="int64"), array)
+    now = zarrstore.open_array(where)
+    assert np.array_equal(now[:], numbers(20) + 1)
+    lazy = from_zarr(where)
+    zarrstore.open_array(where).resize(30)
+    assert np.array_equal(lazy.compute(), numbers(20) + 1)
+    with pytest.raises(ConflictError, match="other shape"):
+        store(da.ones(20, dtype="int64"), now)
+
+
+def test_a_task_that_failed_is_computed_again():
+    where = Stopping()
+    task = to_zarr(da.ones(20, chunks=5), where, compute=False)
+    where.left = 2
+    with pytest.raises(OSError, match="stopped"):
+        task.compute()
+    where.left = 10**9
+    (result,) = dask.compute(task)
+    assert result.verify() == 4
+
+
 def test_formats_may_change_when_an_array_is_replaced():
     where = MemoryStore()
     for zarr_format, shape in [(2, (9, 9)), (3, (9, 9)), (2, (81,)), (3, ()), (3, ()), (2, ())]:
@@ -433,35 +578,6 @@ def test_from_zarr():
         assert from_zarr(cells).chunks == ((1, 2, 3, 4),)
     with pytest.raises(NodeNotFoundError):
         from_zarr({}, "nothing")
-
-
-def test_datasets_of_xarray():
-    values = numbers(20, 30)
-    dataset = xr.Dataset(
-        {
-            "a": (("y", "x"), da.from_array(values, chunks=(7, 10))),
-            "b": (("y", "x"), values),
-            "c": (("y",), da.from_array(values[:, 0], chunks=5)),
-        },
-        {"z": (("y",), da.from_array(values[:, 1], chunks=(3, 9, 8)))},
-        {"title": "t"},
-    )
-    asked = {"a": {"chunks": (4, 4), "shards": "auto"}, "z": {"chunks": (6,)}}
-    ready, encoding, plan = aligned(dataset, asked)
-    assert asked["a"]["shards"] == "auto"
-    assert ready.identical(dataset)
-    assert encoding["a"]["shards"][0] % 4 == 0
-    assert encoding["c"] == {"chunks": (5,)}
-    assert ready["c"].data is dataset["c"].data
-    assert [each.how for each in plan] == ["rechunk", "aligned", "rechunk"]
-    assert plan_store([ready["z"].data], chunks=(6,)).conflicts == 0
-    where = MemoryStore()
-    adapted = zarrstore.interop.zarr.to_zarr(where)
-    ready.to_zarr(adapted, encoding=encoding, zarr_format=3, consolidated=False)
-    for name in ("a", "b", "c", "z"):
-        assert np.array_equal(zarrstore.open_array(where, path=name)[...], dataset[name].values)
-    with pytest.raises(ValueError, match="of one shape"):
-        aligned(dataset, {"a": {"chunks": [[5, 15], [30]]}})
 
 
 def test_computing_meta():

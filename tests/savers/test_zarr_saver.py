@@ -94,9 +94,9 @@ def test_a_zip_file_that_another_writes(tmp_path, monkeypatch):
     assert load(tmp_path / "x.zip").tolist() == [1]
 
 
-@pytest.mark.parametrize("name", ["zarr.json", "a/.zarray"])
+@pytest.mark.parametrize("name", ["zarr.json", "a/.zarray", "a//b", "../a"])
 def test_no_name_of_an_array(name):
-    with pytest.raises(ValueError, match="no path of a node"):
+    with pytest.raises(ValueError, match=r"no path of a node|invalid"):
         ZarrSaver({}, name)
 
 

@@ -14,7 +14,7 @@ try:
 except ImportError as error:
     raise ImportError("zarrstore.dask needs dask: pip install 'zarrstore[dask]'") from error
 
-from zarrstore.dask.datasets import aligned
+from zarrstore.dask.datasets import dataset_to_zarr, plan_dataset
 from zarrstore.dask.errors import AlignmentError
 from zarrstore.dask.meta import computing_meta
 from zarrstore.dask.plan import ArrayPlan, StorePlan
@@ -31,9 +31,10 @@ __all__ = [
     "StoreResult",
     "StoreTask",
     "Written",
-    "aligned",
     "computing_meta",
+    "dataset_to_zarr",
     "from_zarr",
+    "plan_dataset",
     "plan_store",
     "store",
     "store_dask",

@@ -25,7 +25,6 @@ __all__ = ["Align", "ArrayPlan", "StorePlan", "pieces_of", "plan_array"]
 Align: TypeAlias = Literal["auto", "error", "rechunk", "lock"]
 """What becomes of blocks that share chunks or shards."""
 
-_BATCH_BYTES = 2**24
 _BATCH_BLOCKS = 128
 _LEAST_TASKS = 16
 """So many tasks there are at least, before small blocks are written together."""
@@ -168,21 +167,42 @@ class ArrayPlan:
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Yield what is said of the plan: a name, and a line."""
+        if any(axis.span.count < axis.dimension.length for axis in self.axes):
+            yield "region", self._region()
+        if not self.nunits:
+            yield f"{self.unit}s", "none: there are no elements"
+            return
         yield f"{self.unit}s", f"{self.nunits:,} of {self._lengths([a.parts for a in self.axes])}"
         yield "blocks", f"{self.nblocks:,} of {self._lengths([a.bounds for a in self.axes])}"
         if self.conflicts:
-            yield "conflicts", f"{self.conflicts:,} {self.unit}s have elements of several blocks"
+            have = "has" if self.conflicts == 1 else "have"
+            yield "conflicts", f"{self._units(self.conflicts)} {have} elements of several blocks"
         else:
             yield "conflicts", f"none: each {self.unit} has elements of one block"
         yield "writers", self._writers()
         if self.partial:
-            yield "partial", f"{self.partial:,} {self.unit}s are read, changed and written"
+            are = "is" if self.partial == 1 else "are"
+            yield "partial", f"{self._units(self.partial)} {are} read, changed and written"
+
+    def _units(self, count: int) -> str:
+        return f"{count:,} {self.unit}{'' if count == 1 else 's'}"
+
+    def _region(self) -> str:
+        lengths = tuple([axis.dimension.length for axis in self.axes])
+        items = [
+            str(axis.span.start)
+            if axis.span.dropped
+            else f"{axis.span.start}:{axis.span.stop}"
+            + (f":{axis.span.step}" if axis.span.step > 1 else "")
+            for axis in self.axes
+        ]
+        return f"[{', '.join(items)}] of {lengths}"
 
     def _writers(self) -> str:
         tasks = f"{self.ntasks:,} task{'' if self.ntasks == 1 else 's'}"
         if self.how == "lock":
             return (
-                f"{tasks}; those that share one of {self.serialised:,} {self.unit}s write it "
+                f"{tasks}; those that share one of {self._units(self.serialised)} write it "
                 "one after the other"
             )
         how = f", of blocks cut and joined where {self.unit}s end" if self.how == "rechunk" else ""
@@ -280,7 +300,7 @@ def plan_array(
     *,
     url: str = "a new array",
     most_bytes: int = 2**28,
-    batches: bool = True,
+    batch_bytes: int = 0,
 ) -> ArrayPlan:
     """Plan how an array in blocks is written to a stored one.
 
@@ -295,8 +315,8 @@ def plan_array(
     url : str
     most_bytes : int
         ``auto`` makes no block larger than this and the largest block that there is.
-    batches : bool
-        Whether small blocks beside each other are written by one task.
+    batch_bytes : int, default 0
+        One task writes blocks beside each other if they have no more bytes than this together.
 
     Raises
     ------
@@ -322,8 +342,8 @@ def plan_array(
             most = max(most_bytes, _largest(here) * itemsize)
             if align == "rechunk" or _largest(snapped) * itemsize <= most:
                 how, bounds = "rechunk", snapped
-    if how != "lock" and batches:
-        bounds = _batches(bounds, itemsize)
+    if how != "lock" and batch_bytes:
+        bounds = _batches(bounds, itemsize, batch_bytes)
     plan = ArrayPlan(url, unit, spec.dtype, axes, how, bounds)
     if align == "error" and how == "lock":
         raise AlignmentError(
@@ -361,14 +381,16 @@ def _largest(bounds: Sequence[Positions]) -> int:
     return math.prod([int(np.diff(each).max(initial=0)) for each in bounds])
 
 
-def _batches(bounds: tuple[Positions, ...], itemsize: int) -> tuple[Positions, ...]:
+def _batches(
+    bounds: tuple[Positions, ...], itemsize: int, most_bytes: int
+) -> tuple[Positions, ...]:
     """Return larger pieces where there are many small ones: each is written by one task."""
     counts = [len(each) - 1 for each in bounds]
     total = math.prod(counts)
     if total < 2:
         return bounds
     largest = max(1, _largest(bounds) * itemsize)
-    together = min(_BATCH_BLOCKS, _BATCH_BYTES // largest, -(-total // _LEAST_TASKS))
+    together = min(_BATCH_BLOCKS, most_bytes // largest, -(-total // _LEAST_TASKS))
     made = list(bounds)
     for axis in reversed(range(len(bounds))):
         if together < 2:

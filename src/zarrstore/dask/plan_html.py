@@ -87,10 +87,14 @@ def _drawing(plan: Drawable) -> str:
 
 
 def _drawn(axes: Sequence[Axis]) -> list[Axis]:
-    """Return the dimensions to draw: two at most, first those along which units are shared."""
+    """Return the dimensions to draw, two at most: first those along which units are shared, then
+    those that are cut, and of these the last."""
     long = [axis for axis in axes if axis.span.count > 1]
-    shared = [axis for axis in long if axis.shared(axis.bounds).any()]
-    chosen = (shared + [axis for axis in reversed(long) if axis not in shared])[:2]
+
+    def tells(axis: Axis) -> tuple[bool, bool]:
+        return bool(axis.shared(axis.bounds).any()), max(len(axis.parts), len(axis.bounds)) > 2
+
+    chosen = sorted(long, key=tells)[-2:]
     return [axis for axis in long if axis in chosen]
 
 
@@ -146,7 +150,9 @@ def _legend(plan: Drawable, axes: Sequence[Axis], shown: Sequence[int]) -> str:
     )
     notes = []
     if len(plan.axes) > len(axes):
-        notes.append(f"{len(axes)} of {len(plan.axes)} dimensions")
+        drawn = " and ".join([str(plan.axes.index(axis)) for axis in axes])
+        name = "dimension" if len(axes) == 1 else "dimensions"
+        notes.append(f"{name} {drawn} of {len(plan.axes)}")
     if any(stop < axis.span.count for stop, axis in zip(shown, axes, strict=True)):
         firsts = " \N{MULTIPLICATION SIGN} ".join([f"{stop:,}" for stop in shown])
         notes.append(f"the first {firsts} elements")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dask.threaded
@@ -11,10 +13,13 @@ from dask.base import DaskMethodsMixin
 from dask.highlevelgraph import HighLevelGraph
 
 from zarrstore.chunks import Progress
-from zarrstore.dask.at_work import under_way
+from zarrstore.dask.at_work import begin_again, under_way
+from zarrstore.dask.current import difference
 from zarrstore.dask.plan import StorePlan
+from zarrstore.dask.reads import place_of
 from zarrstore.dask.receipts import Receipt, Written, crc32c
 from zarrstore.dask.running import check_shared, run_graph, scheduler_of
+from zarrstore.dask.staging import drop_what_waits, note_none_waits
 from zarrstore.dask.targets import Target, finish, tidy_up
 from zarrstore.errors import ConflictError, CorruptDataError
 from zarrstore.fan_out import each_bounded
@@ -47,10 +52,11 @@ class ArrayResult:
         return sum(written.size or 0 for written in self.keys.values())
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} {self.array._core.url}: {len(self.keys):,} chunks, "
-            f"{human_size(self.nbytes)}>"
-        )
+        return f"<{type(self).__name__} {self.array._core.url}: {self._facts()}>"
+
+    def _facts(self) -> str:
+        count, unit = len(self.keys), "shard" if self.array.shards else "chunk"
+        return f"{count:,} {unit}{'' if count == 1 else 's'}, {human_size(self.nbytes)}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,12 @@ class StoreResult(Sequence[ArrayResult]):
 
     def __len__(self) -> int:
         return len(self.arrays)
+
+    def __repr__(self) -> str:
+        lines = [f"{each.array._core.url}: {each._facts()}" for each in self.arrays]
+        if len(lines) == 1:
+            return f"<{type(self).__name__} {lines[0]}>"
+        return "\n  ".join([f"<{type(self).__name__} of {len(lines)} arrays>", *lines])
 
     @property
     def array(self) -> Array:
@@ -139,10 +151,9 @@ async def _verify(core: ArrayCore, keys: Mapping[str, Written], tell: Any) -> No
     stored = await core.format.read(core.store, core.path)
     if stored is None or stored.node_type != "array":
         raise _differs(core, core.path, "there is no array")
-    spec = compile_spec(stored)
-    for name in ("keys", "data_type", "codecs"):
-        if getattr(spec, name) != getattr(core.spec, name):
-            raise _differs(core, core.path, f"the array has other {name}")
+    other = difference(compile_spec(stored), core.spec)
+    if other is not None:
+        raise _differs(core, core.path, f"the array has other {other}")
     await _verify_chunks(core, keys, tell)
 
 
@@ -188,6 +199,7 @@ def finished(
     targets: Sequence[Target],
     plan: StorePlan,
     found: Sequence[Receipt],
+    publish: Callable[[], None] | None,
 ) -> StoreResult:
     """Make what was written visible; return the result."""
     arrays = []
@@ -197,8 +209,28 @@ def finished(
         if target.contested:
             _check_undisturbed(target, written)
         drive(finish, target)
+        drive(note_none_waits, target)
         arrays.append(ArrayResult(Array(target.core), written))
-    return StoreResult(tuple(arrays), plan, tuple(targets))
+    if publish is not None:
+        publish()
+    return StoreResult(tuple(_as_left(arrays)), plan, tuple(targets))
+
+
+def _as_left(arrays: Sequence[ArrayResult]) -> Iterator[ArrayResult]:
+    """Yield the results with what was left under keys that several sources have written."""
+    places = [place_of(each.array._core) for each in arrays]
+    seen: defaultdict[str, dict[str, Written]] = defaultdict(dict)
+    count = Counter(places)
+    found = []
+    for each, place in reversed(list(zip(arrays, places, strict=True))):
+        if count[place] > 1:  # the later one of two that share a chunk has written it last
+            path = each.array._core.path
+            later, at = seen[place], len(path) + 1 if path else 0
+            keys = {key: later.get(key[at:], written) for key, written in each.keys.items()}
+            later.update({key[at:]: written for key, written in keys.items()})
+            each = replace(each, keys=keys)
+        found.append(each)
+    return reversed(found)
 
 
 def _check_undisturbed(target: Target, keys: Receipt) -> None:
@@ -228,6 +260,8 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         For each array the receipt of what was there before.
     attempt : str
         Names this write.
+    publish : callable, optional
+        Called when all arrays are complete; may be called again.
     """
 
     __dask_scheduler__ = staticmethod(dask.threaded.get)
@@ -241,6 +275,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         plan: StorePlan,
         found: tuple[Receipt, ...],
         attempt: str,
+        publish: Callable[[], None] | None = None,
     ) -> None:
         self._graph = graph
         self._key = key
@@ -249,8 +284,10 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         self.plan = plan
         self._found = found
         self._attempt = attempt
+        self._publish = publish
 
     def __dask_graph__(self) -> HighLevelGraph:
+        begin_again(self._attempt)
         return self._graph
 
     def __dask_keys__(self) -> list[Any]:
@@ -267,7 +304,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         return self._key
 
     def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
-        return _finished_in_graph, (self._targets, self.plan, self._found)
+        return _finished_in_graph, (self._targets, self.plan, self._found, self._publish)
 
     def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
         return self._rebuild, ()
@@ -276,7 +313,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         key = self._key if rename is None else rename.get(self._key, self._key)
         layers = HighLevelGraph.from_collections(key, graph, [])
         rest = self._writes, self._targets, self.plan, self._found, self._attempt
-        return StoreTask(layers, key, *rest)
+        return StoreTask(layers, key, *rest, self._publish)
 
     def compute(
         self,
@@ -305,11 +342,21 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         check_shared([target.core.store for target in self._targets], get)
         urls = ", ".join(dict.fromkeys(target.core.url for target in self._targets))
         told = reporting(progress, f"writing {urls}", "tasks")
-        with told as callback, under_way(self._attempt):
-            tasks = self._graph.to_dict()
-            receipts = run_graph(tasks, self._key, self._writes, get, callback, **kwargs)
-        result = finished(receipts, self._targets, self.plan, self._found)
-        result.tidy_up()
+        try:
+            with told as callback, under_way(self._attempt):
+                tasks = self._graph.to_dict()
+                receipts = run_graph(tasks, self._key, self._writes, get, callback, **kwargs)
+        except BaseException:
+            for target in self._targets:
+                with suppress(Exception):  # the error that is under way tells more
+                    target.core.store._home.drive(drop_what_waits, target)
+            raise
+        result = finished(receipts, self._targets, self.plan, self._found, self._publish)
+        try:
+            result.tidy_up()
+        except BaseException as error:
+            error.add_note(f"{urls}: all was written; what is of no use any more was not deleted")
+            raise
         return result
 
     def __repr__(self) -> str:
@@ -324,5 +371,6 @@ def _finished_in_graph(
     targets: Sequence[Target],
     plan: StorePlan,
     found: Sequence[Receipt],
+    publish: Callable[[], None] | None,
 ) -> StoreResult:
-    return finished(results[0], targets, plan, found)
+    return finished(results[0], targets, plan, found, publish)

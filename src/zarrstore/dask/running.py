@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import dask
 import dask.local
 import dask.multiprocessing
 import dask.threaded
 from dask.base import get_scheduler
 from dask.callbacks import Callback
+from dask.system import CPU_COUNT
 
 from zarrstore.abc import Capability, Store
 from zarrstore.chunks import Progress
 from zarrstore.errors import NotShareableError
 
-__all__ = ["check_shared", "run_graph", "scheduler_of"]
+__all__ = ["batch_bytes", "check_shared", "run_graph", "scheduler_of"]
+
+_BATCH_BYTES = 2**24
+_BATCH_BYTES_APART = 2**20
+"""Of blocks in several processes, that have to be sent to the one that writes them together."""
+
+_IMPORTED_BY = os.getpid()
 
 
 def scheduler_of(scheduler: Any = None) -> Callable[..., Any]:
@@ -42,6 +52,11 @@ def _stays_here(get: Any) -> bool:
         return type(executor).__name__ in ("ThreadPoolExecutor", "SynchronousExecutor")
     workers = client.scheduler_info(n_workers=-1)["workers"]
     return bool(workers) and all(address.startswith("inproc://") for address in workers)
+
+
+def batch_bytes(get: Any) -> int:
+    """Return how many bytes of small blocks beside each other one task writes."""
+    return _BATCH_BYTES if _stays_here(get) else _BATCH_BYTES_APART
 
 
 def check_shared(stores: Iterable[Store], get: Any) -> None:
@@ -80,6 +95,10 @@ def run_graph(
     **kwargs
         For the scheduler.
     """
+    if get is dask.threaded.get and os.getpid() != _IMPORTED_BY and not _pool(kwargs):
+        # those that dask has were forked, and their threads do not exist here
+        with ThreadPoolExecutor(_workers(kwargs)) as pool:
+            return run_graph(tasks, result, writes, get, progress, **{**kwargs, "pool": pool})
     if progress is None:
         (found,) = get(tasks, [result], **kwargs)
         return found
@@ -90,6 +109,15 @@ def run_graph(
             (found,) = get(tasks, [result], **kwargs)
         return found
     return _run_distributed(client, tasks, result, list(writes), progress, kwargs)
+
+
+def _pool(kwargs: Mapping[str, Any]) -> Any:
+    return kwargs.get("pool") or dask.config.get("pool", None)
+
+
+def _workers(kwargs: Mapping[str, Any]) -> int:
+    found: int = kwargs.get("num_workers") or dask.config.get("num_workers", None) or CPU_COUNT
+    return found
 
 
 class _Counting(Callback):  # type: ignore[misc]

@@ -3,47 +3,35 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast, overload
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 import dask
-import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
-from zarrstore.dask.checks import Casting, check_casting, check_source, targets_read
+from zarrstore.dask.checks import Casting, check_casting, check_source
 from zarrstore.dask.graph import Job, write_graph
+from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
+from zarrstore.dask.reads import targets_read
 from zarrstore.dask.results import StoreResult, StoreTask
-from zarrstore.dask.resuming import Done, find_done
-from zarrstore.dask.running import check_shared, scheduler_of
-from zarrstore.dask.targets import Target, begin, check_can_replace, find_target
+from zarrstore.dask.resuming import Done, find_done, find_waiting
+from zarrstore.dask.running import batch_bytes, check_shared, scheduler_of
+from zarrstore.dask.staging import check_none_waits
+from zarrstore.dask.targets import Target, begin
 from zarrstore.dask.tasks import Writer
-from zarrstore.errors import ReadOnlyError
 from zarrstore.format.array_spec import ArraySpec, compile_spec
-from zarrstore.hierarchy import functions
 from zarrstore.hierarchy.array import Array
-from zarrstore.hierarchy.options import AccessMode, ArrayOptions
+from zarrstore.hierarchy.options import ArrayOptions
 from zarrstore.hierarchy.options_v2 import array_document
 from zarrstore.registry import StoreLike
-from zarrstore.runtime import drive_inline
 
 __all__ = ["plan_store", "store", "store_dask", "to_zarr"]
 
 Mode: TypeAlias = Literal["r+", "a", "w", "w-"]
-
-
-@dataclass(frozen=True)
-class _Order:
-    """One dask array, and where it is to go."""
-
-    source: Any
-    target: Target
-    region: Any
-    mode: AccessMode
-    resume: bool = False
 
 
 @overload
@@ -169,21 +157,28 @@ def to_zarr(
     check_source(array)
     options = _creation(array, chunks, shards, create)
     mode = mode or ("w-" if region is None and not isinstance(store_like, Array) else "r+")
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is one of {', '.join(get_args(Mode))}, not {mode!r}")
     if mode in ("w", "w-") and region is not None:
         raise ValueError(
             f"a region is of an array that is there, and mode {mode!r} makes a new one"
         )
-    target = _find(store_like, path, mode, options, resume, storage_options)
+    target = target_at(store_like, path, mode, options, resume, storage_options)
     if target.kind == "update" and (create or chunks is not None or shards is not None):
         given = {**create, "chunks": chunks, "shards": shards}
         names = ", ".join(sorted(name for name, value in given.items() if value is not None))
         raise ValueError(f"{target.core.url} is there, and keeps its own {names}: leave it out")
-    order = _Order(array, target, region, mode, resume)
-    task = _task([order], align, casting, None, scheduler if compute else False)
+    order = Order(array, target, region, mode, resume)
+    task = task_of([order], align, casting, None, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
 
+_OF_DASK = {"component": "path=", "overwrite": "mode='w'"}
+
+
 def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -> ArrayOptions:
+    for name in create.keys() & _OF_DASK.keys():
+        raise TypeError(f"{name}= is dask's own; use {_OF_DASK[name]} here")
     options = {"dtype": array.dtype, **create, "shape": array.shape}
     if shards is not None:
         options["shards"] = shards
@@ -193,25 +188,6 @@ def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -
         regular = all(isinstance(pieces_of(lengths), int) for lengths in array.chunks)
         options["chunks"] = array.chunksize if regular and array.size else "auto"
     return cast("ArrayOptions", options)
-
-
-def _find(
-    store_like: Any,
-    path: str,
-    mode: AccessMode,
-    options: ArrayOptions,
-    resume: bool,
-    storage_options: Mapping[str, Any] | None,
-) -> Target:
-    at = drive_inline(functions.place, store_like, path, "a", storage_options)
-    if at.store.read_only:
-        raise ReadOnlyError(
-            f"{at.store.url} was opened read-only; open it with mode 'r+' or 'a' to write",
-            store=at.store.url,
-        )
-    target = at.store._home.drive(find_target, at.store, at.path, mode, options, resume)
-    check_can_replace(target)
-    return target
 
 
 @overload
@@ -277,8 +253,8 @@ def store(
     >>> array[:]
     array([0, 1, 2, 3, 4, 5])
     """
-    orders = _orders(sources, targets, regions)
-    task = _task(orders, align, casting, split_every, scheduler if compute else False)
+    orders = orders_of(sources, targets, regions)
+    task = task_of(orders, align, casting, split_every, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
 
@@ -347,113 +323,77 @@ def plan_store(
         if create:
             raise TypeError(f"{', '.join(sorted(create))}: the targets have their own")
         return StorePlan(
-            [_plan(order.source, order, align) for order in _orders(sources, targets, regions)]
+            [plan_order(order, align) for order in orders_of(sources, targets, regions)]
         )
     if regions is not None:
         raise TypeError("regions are of targets: give both")
     plans = []
-    for source in _listed(sources):
+    for source in listed(sources):
         check_source(source)
-        spec = _new_spec(source, **create)
-        plans.append(_planned(source, spec, None, align, "a new array"))
+        spec = new_spec(source, **create)
+        together = batch_bytes(scheduler_of())
+        plans.append(_planned(source, spec, None, align, "a new array", together))
     return StorePlan(plans)
 
 
-def planned_new(source: Any, chunks: Any, shards: Any) -> tuple[ArrayPlan, ArraySpec]:
-    """Return the plan of a new array, with blocks cut and joined, and how it is stored."""
-    spec = _new_spec(source, chunks=chunks, shards=shards)
-    return _planned(source, spec, None, "rechunk", "a new array", batches=False), spec
-
-
-def _new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
+def new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
     options = _creation(source, chunks, shards, create)
     return compile_spec(array_document(options, options.get("zarr_format") or 3))
 
 
-def _orders(sources: Any, targets: Any, regions: Any) -> list[_Order]:
-    sources, targets = _listed(sources), _listed(targets)
-    if len(sources) != len(targets):
-        raise ValueError(f"{len(sources)} sources for {len(targets)} targets: give as many of each")
-    if regions is None or _is_region(regions):
-        regions = [regions] * len(sources)
-    if len(regions) != len(sources):
-        raise ValueError(f"{len(regions)} regions for {len(sources)} sources: give as many, or one")
-    orders = []
-    for source, given, region in zip(sources, targets, regions, strict=True):
-        check_source(source)
-        orders.append(_Order(source, _target(given), region, "r+"))
-    return orders
-
-
-def _listed(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, list | tuple) else [given]
-
-
-def _is_region(given: Any) -> bool:
-    """Tell one region from one for each source."""
-    if isinstance(given, tuple):
-        return not any(isinstance(item, tuple) for item in given) and any(
-            isinstance(item, slice | int | np.integer) or item is Ellipsis for item in given
-        )
-    return isinstance(given, slice | int | np.integer) or given is Ellipsis
-
-
-def _target(given: Any) -> Target:
-    if isinstance(given, Array):
-        core = given._core
-        core._check_writable()
-        return Target(core, "update", number=uuid.uuid4().hex)
-    if hasattr(given, "store_path"):  # of zarr-python
-        return _find(given.store, given.path, "r+", {}, False, None)
-    raise TypeError(
-        f"a target is an array in a store, not {type(given).__name__}; to_zarr makes a new one, "
-        "and zarrstore.open_array opens one that is there"
-    )
-
-
-def _plan(source: Any, order: _Order, align: Align, **how: Any) -> ArrayPlan:
-    core = order.target.core
-    return _planned(source, core.spec, order.region, align, core.url, **how)
+def plan_order(order: Order, align: Align, scheduler: Any = None) -> ArrayPlan:
+    """Plan a write by a scheduler, without its being begun."""
+    core, target = order.target.core, order.target
+    # chunks that are there are looked for by each block; what waits, as it was written
+    by_block = order.resume and not target.staged and target.kind != "replace"
+    together = 0 if by_block else batch_bytes(scheduler_of(scheduler))
+    return _planned(order.source, core.spec, order.region, align, core.url, together)
 
 
 def _planned(
-    source: Any, spec: ArraySpec, region: Any, align: Align, url: str, **how: Any
+    source: Any, spec: ArraySpec, region: Any, align: Align, url: str, together: int
 ) -> ArrayPlan:
     most = 2 * parse_bytes(dask.config.get("array.chunk-size", "128MiB"))
-    return plan_array(source.chunks, spec, region, align, url=url, most_bytes=most, **how)
+    return plan_array(
+        source.chunks, spec, region, align, url=url, most_bytes=most, batch_bytes=together
+    )
 
 
-def _task(
-    orders: Sequence[_Order],
+def task_of(
+    orders: Sequence[Order],
     align: Align,
     casting: Casting,
     split_every: int | None,
     scheduler: Any,
+    publish: Callable[[], None] | None = None,
 ) -> StoreTask:
     """Return a write, after all that can be refused is; what is in the way is cleared."""
     plans = []
     for order in orders:
         core = order.target.core
         check_casting(order.source.dtype, core.spec.dtype, casting, core.url)
-        plans.append(_plan(order.source, order, align, batches=not order.resume))
+        plans.append(plan_order(order, align, scheduler or None))
     plan = StorePlan(plans)
     stores = [order.target.core.store for order in orders]
     if scheduler is not False:
         check_shared(stores, scheduler_of(scheduler))
     blocks = _blocks([order.source for order in orders])
-    read = targets_read(blocks, [order.target.core for order in orders])
+    updated = [order.target.core for order in orders if order.target.kind == "update"]
+    read = targets_read(blocks, updated)
     jobs = []
     attempt = uuid.uuid4().hex
     targets = tuple([_staged(order.target, read) for order in orders])
     for order, each, target in zip(orders, plan, targets, strict=True):
-        jobs.append(Job(order.source.name, each, Writer(target, attempt)))
+        writer = Writer(target, attempt, order.source.dtype, casting)
+        jobs.append(Job(order.source.name, each, writer))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
-    done = [_begun(order, each) for order, each in zip(orders, plan, strict=True)]
-    if any(each.receipt for each in done):
+    threes = zip(orders, plan, targets, strict=True)
+    done = [_begun(order, each, target) for order, each, target in threes]
+    if any(each.receipt or each.waiting for each in done):
         pairs = zip(jobs, done, strict=True)
         graph = write_graph([_without(job, each) for job, each in pairs], split_every)
     name = f"zarrstore-{dask.base.tokenize(graph.writes, graph.receipts)}"
-    tasks = {**blocks, **graph.tasks, name: (_listing, graph.receipts)}
+    tasks = {**graph.with_blocks(blocks), name: (_listing, graph.receipts)}
     return StoreTask(
         HighLevelGraph.from_collections(name, tasks, []),
         name,
@@ -462,6 +402,7 @@ def _task(
         plan,
         tuple([each.receipt or {} for each in done]),
         attempt,
+        publish,
     )
 
 
@@ -479,15 +420,17 @@ def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     return dict(sources[0].__dask_optimize__(merged, keys))
 
 
-def _begun(order: _Order, plan: ArrayPlan) -> Done:
-    target = order.target
-    keys = target.core.store._home.drive(begin, target, order.mode, order.resume)
-    return find_done(plan, target, keys)
+def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
+    drive = target.core.store._home.drive
+    if target.kind == "update" and target.staged:
+        drive(check_none_waits, target)
+    done = find_done(plan, target, drive(begin, order.target, order.mode, order.resume))
+    return find_waiting(plan, order.target, done) if order.resume and target.staged else done
 
 
 def _without(job: Job, done: Done) -> Job:
     writer = replace(job.writer, complete=done.keys)
-    return replace(job, writer=writer, complete=done.tasks)
+    return replace(job, writer=writer, complete=done.tasks, waiting=done.waiting)
 
 
 def _listing(receipts: list[Any]) -> list[Any]:

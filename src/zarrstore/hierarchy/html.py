@@ -36,6 +36,7 @@ _LONGEST_ATTRIBUTE = 500
 _STYLE = f"""<style>
 .zarrstore-repr{{font-size:13px;line-height:1.5;color:inherit;overflow-wrap:anywhere}}
 .zarrstore-repr .zs-head{{margin:0 0 4px;font-size:14px}}
+.zarrstore-repr .zs-array+.zs-head{{margin-top:14px}}
 .zarrstore-repr .zs-dim{{opacity:.65;font-weight:normal}}
 .zarrstore-repr .zs-array{{display:flex;flex-wrap:wrap;gap:12px 40px;align-items:flex-start}}
 .zarrstore-repr .zs-facts{{flex:0 1 auto;min-width:0;max-width:36em}}

@@ -17,6 +17,7 @@ from zarrstore.hierarchy.creating import node_path
 from zarrstore.hierarchy.formats import check_format
 from zarrstore.hierarchy.opening import run
 from zarrstore.hierarchy.options import ArrayOptions, check_names
+from zarrstore.keys import check_prefix
 from zarrstore.registry import StoreLike, make_store
 from zarrstore.savers._appending import append
 from zarrstore.savers._overwriting import overwrite
@@ -79,7 +80,7 @@ class ZarrSaver(Saver):
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(_settled(file_path), dataset_name, approach)
-        node_path(dataset_name)
+        check_prefix(node_path(dataset_name))
         self.storage_options = storage_options
 
     def _append(self, values: NDArray, options: Mapping[str, Any]) -> None:
