@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 import cloudpickle
 
 from zarrstore.abc import Capability, Store
+from zarrstore.dask.current import difference
 from zarrstore.dask.notes import (
     NOTE_KEY,
     Note,
@@ -392,10 +393,7 @@ async def finish(target: Target) -> None:
 async def _check_is_there(core: ArrayCore) -> None:
     """Raise `ConflictError` unless an array is there already, of whatever length by now."""
     now = await array_at(core.store, core.path)
-    if now is None or any(
-        getattr(now.spec, name) != getattr(core.spec, name)
-        for name in ("keys", "data_type", "codecs")
-    ):
+    if now is None or difference(now.spec, core.spec) is not None:
         raise conflict(core.store, core.path, "another array of the same names came meanwhile")
 
 
