@@ -91,7 +91,7 @@ def _target(given: Any, *, writable: bool) -> Target:
         core = given._core
         if writable:
             core._check_writable()
-        core.store._home.drive(partial(check_current, shape=True), core)
+        core.store._home.drive(partial(check_current, writes=True), core)
         return Target(core, "update", number=uuid.uuid4().hex)
     if hasattr(given, "store_path"):  # of zarr-python
         return target_at(given.store, given.path, "r+", {}, False, None)
