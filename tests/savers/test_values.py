@@ -108,6 +108,12 @@ def test_dtype():
     ]:
         with pytest.raises(ValueError, match=r"lose|fit"):
             as_values(data, dtype)
+    for missing in (None, np.nan):
+        text = np.array(["a", missing], np.dtypes.StringDType(na_object=missing))
+        assert as_values(text[:1], "string").dtype == T
+        for dtype in ("string", "U4"):
+            with pytest.raises(TypeError, match="text is missing"):
+                as_values(text, dtype)
     with pytest.raises(ValueError, match="NUL"):
         as_values([b"a\0"], "S4")
     with pytest.raises(ValueError, match="NUL"):

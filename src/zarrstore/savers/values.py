@@ -262,9 +262,7 @@ created, or cast them before
     if given == dtype:
         return values
     if any(dtype.kind in kinds and given.kind in kinds for kinds in ("UT", "SO")):
-        if dtype.kind in "US" and any(item[-1:] in ("\0", b"\0") for item in values.flat):
-            raise ValueError(f"{dtype} has no NUL at the end; use dtype='string' or 'bytes'")
-        return cast_elements(values, dtype)
+        return _kept_text(values, dtype)
     if dtype.names is not None and given.names == dtype.names:
         made = np.empty(values.shape, dtype)
         for name in dtype.names:
@@ -283,6 +281,15 @@ created, or cast them before
         f"values of {given} are of another kind than {dtype}; cast them before, or save them "
         "under another name"
     )
+
+
+def _kept_text(values: NDArray, dtype: DType) -> NDArray:
+    missing = getattr(values.dtype, "na_object", values)
+    if missing is not values and any(item is missing or item != item for item in values.flat):
+        raise TypeError("text is missing, which is not kept; fill it in, such as with ''")
+    if dtype.kind in "US" and any(item[-1:] in ("\0", b"\0") for item in values.flat):
+        raise ValueError(f"{dtype} has no NUL at the end; use dtype='string' or 'bytes'")
+    return cast_elements(values, dtype)
 
 
 def _number(values: NDArray, dtype: DType, rounds: bool) -> NDArray:

@@ -196,11 +196,6 @@ def _elements(values: NDArray, layout: Layout) -> NDArray:
         values = values.astype(np.dtypes.StringDType())
     if values.dtype == dtype:
         return values
-    if values.dtype.kind == "T" and dtype.kind == "T":
-        missing = getattr(values.dtype, "na_object", None)
-        if any(item is missing or item != item for item in values.flat):
-            raise TypeError("text is missing, which is not kept; fill it in, such as with ''")
-        return values.astype(dtype)
     try:
         return without_loss(values, dtype)
     except (TypeError, ValueError) as error:
