@@ -17,6 +17,7 @@ from dask.utils import has_keyword
 import zarrstore
 import zarrstore.interop.zarr
 from zarrstore import (
+    BlockingStore,
     ConflictError,
     CorruptDataError,
     LatencyStore,
@@ -24,6 +25,7 @@ from zarrstore import (
     NodeExistsError,
     NodeNotFoundError,
     ReadOnlyError,
+    UnsupportedOperationError,
 )
 from zarrstore.dask import (
     AlignmentError,
@@ -371,6 +373,7 @@ class Stopping(MemoryStore):
 
     left = 10**9
     written: list[str]
+    noted: list[str]
 
     def _set(self, key: str, value: Any) -> Any:
         if "c" in key and NOTE_KEY not in key:
@@ -378,6 +381,8 @@ class Stopping(MemoryStore):
             if self.left < 0:
                 raise OSError("stopped")
             self.__dict__.setdefault("written", []).append(key)
+        if NOTE_KEY in key:
+            self.__dict__.setdefault("noted", []).append(key)
         return super()._set(key, value)
 
 
@@ -404,10 +409,51 @@ def test_resume(left, blocks):
     assert sorted(chunks) == sorted(set(chunks))  # none was written twice
     with pytest.raises(NodeExistsError, match="nothing to resume"):
         to_zarr(source, where, chunks=10, resume=True)
-    with pytest.raises(ValueError, match="nothing to resume"):
-        to_zarr(source, {}, resume=True)
-    with pytest.raises(ValueError, match="write into it again"):
-        to_zarr(source, where, mode="r+", resume=True)
+    result = to_zarr(source, {}, resume=True)  # there is nothing to go on with
+    assert np.array_equal(result.array[:], expected)
+
+
+@pytest.mark.parametrize(
+    ("align", "left"),
+    [*[("auto", left) for left in (0, 1, 5, 6)], *[("lock", left) for left in (0, 1, 7, 15)]],
+)
+def test_a_write_into_an_array_goes_on(left, align):
+    where = Stopping()
+    array = zarrstore.create_array(where, shape=100, dtype="int64", chunks=10, fill_value=-1)
+    source = da.from_array(numbers(70), chunks=7)
+    at = {"region": slice(20, 90), "align": align, "resume": True, "scheduler": "sync"}
+    where.left = left
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, array, **at)
+    before, where.noted = where.__dict__.get("noted", []), []
+    where.left = 10**9
+    result = to_zarr(source, array, **at)
+    assert np.array_equal(array[20:90], numbers(70))
+    assert (array[:20] == -1).all()
+    assert (array[90:] == -1).all()
+    assert result.verify() == 7
+    assert len(before) + len(where.noted) == result.plan.ntasks
+    assert not set(before) & set(where.noted)  # no task is done twice
+    assert not [key for key in where.sync if NOTE_KEY in key]
+    store(source + 1, array, slice(20, 90), resume=True)  # other data, after the end
+    assert np.array_equal(array[20:90], numbers(70) + 1)
+
+
+def test_resume_needs_a_store_that_can_list():
+    class NoListing(BlockingStore):
+        def __init__(self):
+            super().__init__()
+            self.data = {}
+
+        def _get(self, key):
+            return self.data.get(key)
+
+        def _set(self, key, value):
+            self.data[key] = value
+
+    array = zarrstore.create_array(NoListing(), data=numbers(10))
+    with pytest.raises(UnsupportedOperationError, match="leave it out"):
+        to_zarr(da.ones(10, dtype=int), array, resume=True)
 
 
 def test_an_overwrite_that_is_broken_off_leaves_the_old_array_and_can_go_on():

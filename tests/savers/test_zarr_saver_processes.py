@@ -157,7 +157,8 @@ def test_a_killed_process_leaves_the_old_or_the_new(tmp_path):
     for number in range(1, 6):
         process = Process(OVERWRITE, url, None, number, 1000)
         process.start()
-        while check_whole(url) // 1000 != number:  # it waits for the one that was killed
+        while check_whole(url) // 1000 != number:
+            assert process.is_running()
             time.sleep(0.01)
         ends = time.monotonic() + random.uniform(0, 0.4)
         while time.monotonic() < ends:

@@ -360,7 +360,9 @@ def test_a_scheduler_of_processes(tmp_path):
 
 
 def test_distributed(tmp_path):
-    with Client(n_workers=2, threads_per_worker=1, dashboard_address=None):
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    # not as the default: where one is left that has ended, others would wait for it for ever
+    with Client(**cluster, set_as_default=False) as client, client.as_current():
         persisted = (ARRAYS["of several lengths"] + 1).persist()  # which only the cluster has
         for protocol in (FILE_PROTOCOL, S3_PROTOCOL):
             check_again(persisted, protocols_of(protocol, tmp_path))

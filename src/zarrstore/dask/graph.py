@@ -155,7 +155,7 @@ class _JobGraph:
         for turn in job.plan.turns() if job.plan.how == "lock" else ():
             for first, second in itertools.pairwise(turn):
                 key = self._key(first)
-                if key not in before[second]:
+                if first not in job.complete and key not in before[second]:
                     before[second].append(key)
         first_of_all: list[Key] = [self._graph.receipts[other] for other in others]
         for number, task in enumerate(self._tasks):

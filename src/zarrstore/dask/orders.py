@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from zarrstore.abc import Store
 from zarrstore.dask.checks import check_source
 from zarrstore.dask.current import check_current
-from zarrstore.dask.staging import with_what_waits
+from zarrstore.dask.staging import able_to_resume
 from zarrstore.dask.targets import Target, check_can_replace, find_target
 from zarrstore.errors import ReadOnlyError
 from zarrstore.hierarchy import functions
@@ -20,7 +21,7 @@ from zarrstore.hierarchy.array import Array
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions
 from zarrstore.runtime import drive_inline
 
-__all__ = ["Order", "listed", "orders_of", "target_at"]
+__all__ = ["Order", "listed", "orders_of", "target_at", "target_in"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class Order:
     target: Target
     region: Any
     mode: AccessMode
-    resume: bool = False
 
 
 def target_at(
@@ -49,14 +49,21 @@ def target_at(
             f"{at.store.url} was opened read-only; open it with mode 'r+' or 'a' to write",
             store=at.store.url,
         )
-    drive = at.store._home.drive
-    into = mode == "r+"
-    target = drive(find_target, at.store, at.path, mode, options, resume and not into)
+    return at.store._home.drive(target_in, at.store, at.path, mode, options, resume)
+
+
+async def target_in(
+    store: Store, path: str, mode: AccessMode, options: ArrayOptions, resume: bool
+) -> Target:
+    """Return what is to be written at a path in a store that is open."""
+    target = await find_target(store, path, mode, options, resume)
     check_can_replace(target)
-    return drive(with_what_waits, target) if resume else target
+    return await able_to_resume(target) if resume else target
 
 
-def orders_of(sources: Any, targets: Any, regions: Any, *, writable: bool = True) -> list[Order]:
+def orders_of(
+    sources: Any, targets: Any, regions: Any, *, writable: bool = True, resume: bool = False
+) -> list[Order]:
     """Return what goes into arrays that are there, and may be written."""
     sources, targets = listed(sources), listed(targets)
     if len(sources) != len(targets):
@@ -68,7 +75,8 @@ def orders_of(sources: Any, targets: Any, regions: Any, *, writable: bool = True
     orders = []
     for source, given, region in zip(sources, targets, regions, strict=True):
         check_source(source)
-        orders.append(Order(source, _target(given, writable=writable), region, "r+"))
+        target = _target(given, writable=writable, resume=resume)
+        orders.append(Order(source, target, region, "r+"))
     return orders
 
 
@@ -86,15 +94,17 @@ def _is_region(given: Any) -> bool:
     return isinstance(given, slice | int | np.integer) or given is Ellipsis
 
 
-def _target(given: Any, *, writable: bool) -> Target:
+def _target(given: Any, *, writable: bool, resume: bool) -> Target:
     if isinstance(given, Array):
         core = given._core
         if writable:
             core._check_writable()
-        core.store._home.drive(partial(check_current, writes=True), core)
-        return Target(core, "update", number=uuid.uuid4().hex)
+        drive = core.store._home.drive
+        drive(partial(check_current, writes=True), core)
+        target = Target(core, "update", number=uuid.uuid4().hex)
+        return drive(able_to_resume, target) if resume else target
     if hasattr(given, "store_path"):  # of zarr-python
-        return target_at(given.store, given.path, "r+", {}, False, None)
+        return target_at(given.store, given.path, "r+", {}, resume, None)
     raise TypeError(
         f"a target is an array in a store, not {type(given).__name__}; to_zarr makes a new one, "
         "and zarrstore.open_array opens one that is there"

@@ -15,6 +15,7 @@ from dask.highlevelgraph import HighLevelGraph
 from zarrstore.chunks import Progress
 from zarrstore.dask.at_work import begin_again, under_way
 from zarrstore.dask.current import difference
+from zarrstore.dask.noted import drop_notes
 from zarrstore.dask.plan import StorePlan
 from zarrstore.dask.reads import place_of
 from zarrstore.dask.receipts import Receipt, Written, crc32c
@@ -209,6 +210,8 @@ def finished(
         if target.contested:
             _check_undisturbed(target, written)
         drive(finish, target)
+        if target.noted:
+            drive(drop_notes, target)
         drive(note_none_waits, target)
         arrays.append(ArrayResult(Array(target.core), written))
     if publish is not None:

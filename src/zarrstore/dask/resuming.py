@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zarrstore.dask.noted import receipts_noted
 from zarrstore.dask.notes import change_note, own_note
 from zarrstore.dask.plan import ArrayPlan
-from zarrstore.dask.receipts import Receipt, Written
+from zarrstore.dask.receipts import Receipt, Written, merged
 from zarrstore.dask.staging import names_that_wait
 from zarrstore.dask.targets import Target
 from zarrstore.dask.tasks import waiting_name
@@ -44,24 +45,20 @@ class Done:
     waiting: frozenset[str] = frozenset()
 
 
-async def complete_keys(
-    target: Target, keys: frozenset[str], *, resume: bool, whole: bool
-) -> frozenset[str]:
+async def complete_keys(target: Target, keys: frozenset[str], *, whole: bool) -> frozenset[str]:
     """Return which of the keys that are there are complete, and note whether all are from now on.
 
     Parameters
     ----------
     target : Target
     keys : frozenset of str
-    resume : bool
-        Whether they are of a write that was broken off.
     whole : bool
         Whether one task writes each chunk from now on.
     """
     core, number = target.core, target.number
     if target.kind == "update":
         return keys
-    if resume:
+    if target.resumed:
         note = await own_note(core, number)
         if target.kind == "new" and note.waits and not note.cleared:
             # what is there may be of the array that was being deleted
@@ -110,8 +107,25 @@ def _units(plan: ArrayPlan, task: tuple[int, ...]) -> list[list[int]]:
     return found
 
 
-def find_waiting(plan: ArrayPlan, target: Target, done: Done) -> Done:
+def find_noted(plan: ArrayPlan, target: Target) -> Done:
+    """Return what is noted to be done of an update."""
+    noted = target.core.store._home.drive(receipts_noted, target)
+    done = [(task, noted.get(waiting_name(plan.region(task)))) for task in plan.tasks()]
+    receipts = [(task, receipt) for task, receipt in done if receipt is not None]
+    tasks = frozenset([task for task, _ in receipts])
+    return Done(tasks, receipt=merged([receipt for _, receipt in receipts]))
+
+
+def find_waiting(plan: ArrayPlan, target: Target, done: Done, *, all_waits: bool) -> Done:
     """Return what is done, with what waits to be written.
+
+    Parameters
+    ----------
+    plan : ArrayPlan
+    target : Target
+    done : Done
+    all_waits : bool
+        Whether all of it was waiting, so that a part may be in its place.
 
     Raises
     ------
@@ -120,7 +134,7 @@ def find_waiting(plan: ArrayPlan, target: Target, done: Done) -> Done:
     """
     names = target.core.store._home.drive(names_that_wait, target)
     tasks = [task for task in plan.tasks() if task not in done.tasks]
-    if target.staged and any(waiting_name(plan.region(task)) not in names for task in tasks):
+    if all_waits and any(waiting_name(plan.region(task)) not in names for task in tasks):
         raise ValueError(
             f"the write to {target.core.url} that was broken off was of a dask array with other "
             "blocks, or with another region or align=: give the same to go on with it"

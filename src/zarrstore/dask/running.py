@@ -54,8 +54,14 @@ def _stays_here(get: Any) -> bool:
     return bool(workers) and all(address.startswith("inproc://") for address in workers)
 
 
-def batch_bytes(get: Any) -> int:
-    """Return how many bytes of small blocks beside each other one task writes."""
+def batch_bytes(get: Any = None) -> int:
+    """Return how many bytes of small blocks beside each other one task writes.
+
+    Parameters
+    ----------
+    get : callable, optional
+        The scheduler; without it as many as with any.
+    """
     return _BATCH_BYTES if _stays_here(get) else _BATCH_BYTES_APART
 
 

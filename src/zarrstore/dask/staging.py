@@ -11,12 +11,12 @@ from zarrstore.errors import ConflictError, UnsupportedOperationError
 from zarrstore.keys import join
 
 __all__ = [
+    "able_to_resume",
     "check_can_wait",
     "drop_what_waits",
     "names_that_wait",
     "note_all_waits",
     "note_none_waits",
-    "with_what_waits",
 ]
 
 _ALL = "all"
@@ -73,25 +73,39 @@ async def _broken_off(target: Target) -> list[str]:
     ]
 
 
-async def with_what_waits(target: Target) -> Target:
-    """Return the target of a write that was broken off, staged if all of it waits.
+async def able_to_resume(target: Target) -> Target:
+    """Return the target of a write that goes on, staged if all of it waits, or that can later.
 
     Raises
     ------
-    ValueError
-        If it is of an update, and none waits.
+    UnsupportedOperationError
+        If what is done of an update cannot be noted.
+    ConflictError
+        If the data of more than one write into the array waits.
     """
     if target.kind != "update":
+        if not target.resumed:
+            return target
         note = await own_note(target.core, target.number)
         return dataclasses.replace(target, staged=target.staged or note.waits)
-    numbers = await _broken_off(target)
-    if len(numbers) != 1:
-        what = "nothing" if not numbers else "more than one write"
-        raise ValueError(
-            f"there is {what} to resume at {target.core.url}, whose data waits to be written into "
-            "it: write into it again, which has the same outcome however often it is done"
+    store = target.core.store
+    if Capability.LIST | Capability.DELETE not in store.capabilities:
+        raise UnsupportedOperationError(
+            f"{store.url} cannot list and delete the keys that say which parts of a write into "
+            f"{target.core.url} are done, so that resume= can go on: leave it out",
+            store=store.url,
+            key=target.core.path,
         )
-    return dataclasses.replace(target, number=numbers[0], staged=True)
+    numbers = await _broken_off(target)
+    if len(numbers) > 1:
+        raise ConflictError(
+            f"the data of {len(numbers)} writes waits beside {target.core.url}: it cannot be told "
+            f"which of them goes on; delete the others below {NOTE_KEY}-... in the store",
+            store=store.url,
+            key=target.core.path,
+        )
+    number = numbers[0] if numbers else target.number
+    return dataclasses.replace(target, number=number, staged=bool(numbers), noted=True)
 
 
 async def check_can_wait(target: Target) -> None:

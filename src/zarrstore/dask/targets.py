@@ -92,6 +92,10 @@ class Target:
         The number of the write whose place this one takes, if there was one.
     contested : bool
         Whether that one, if it has not ended, may be writing to the same keys.
+    resumed : bool
+        Whether a write goes on that was broken off, of an array that is new or replaced.
+    noted : bool
+        Whether it is noted which parts of an update are done, so that it can go on.
     """
 
     core: ArrayCore
@@ -101,10 +105,12 @@ class Target:
     staged: bool = False
     before: str = ""
     contested: bool = False
+    resumed: bool = False
+    noted: bool = False
 
     @property
     def staging(self) -> str:
-        """The path below which data waits, if it has to."""
+        """The path below which data waits, if it has to, and is noted what is done."""
         return join(self.core.path, f"{NOTE_KEY}-{self.number}")
 
     @property
@@ -153,7 +159,7 @@ async def find_target(
         If what is to go on is not what was begun.
     """
     questions: list[Callable[[Store, str], Awaitable[Any]]] = [array_at, read_note, _claimed]
-    if mode in ("a", "w-") and not resume:
+    if mode in ("a", "w-"):
         questions.append(_is_empty)
     node, note, claimed, *is_empty = await map_bounded(lambda ask: ask(store, path), questions)
     if node is None and mode in ("r", "r+"):
@@ -166,32 +172,26 @@ async def find_target(
             key=path,
         )
     if node is not None and mode in ("a", "r+"):
-        if resume:
-            raise ValueError(
-                f"resume= goes on with a new array, and {node.url} is there: write into it again, "
-                "which has the same outcome however often it is done"
-            )
         node.write_empty_chunks = config_of(options).write_empty_chunks
         return Target(node, "update", number=uuid.uuid4().hex)
-    if not resume and mode != "w":
+    begun = note if resume else None
+    if begun is None and mode != "w":
         _check_nothing(store, path, note, all(is_empty))
-    wanted = note.using if resume and note is not None else None
+    wanted = None if begun is None else begun.using
     target = await _new_target(store, path, node, options, note or Note(), claimed, wanted)
-    return _resumed(target, note) if resume else target
+    return target if begun is None else _resumed(target, begun)
 
 
-def _resumed(target: Target, note: Note | None) -> Target:
+def _resumed(target: Target, note: Note) -> Target:
     """Return a target that goes on with what a note tells of."""
     url = target.core.url
-    if note is None:
-        raise ValueError(f"there is nothing to resume at {url}: no write was broken off there")
     if as_json(target.core.document) != note.document:
         raise ValueError(
             f"the write that was broken off at {url} was of an array with other metadata; begin "
             "anew with mode='w'"
         )
     # what waits somewhere since then is deleted at the end
-    return dataclasses.replace(target, number=note.number, staged=note.cleared)
+    return dataclasses.replace(target, number=note.number, staged=note.cleared, resumed=True)
 
 
 async def _new_target(
@@ -273,7 +273,7 @@ def _check_nothing(store: Store, path: str, note: Note | None, is_empty: bool) -
     )
 
 
-async def begin(target: Target, mode: AccessMode, resume: bool) -> frozenset[str]:
+async def begin(target: Target, mode: AccessMode) -> frozenset[str]:
     """Make room for a write, and note that it is under way; return the keys that are complete.
 
     What a write that was broken off has left is deleted, unless this one goes on with it. An
@@ -282,7 +282,7 @@ async def begin(target: Target, mode: AccessMode, resume: bool) -> frozenset[str
     store, path = target.core.store, target.core.path
     if target.kind == "update":
         return frozenset()
-    if resume:
+    if target.resumed:
         if target.kind == "replace":
             return frozenset()
         return frozenset([key async for key, _ in chunks_stored(store, path, target.core.spec)])
@@ -402,7 +402,7 @@ async def tidy_up(target: Target) -> None:
     store, path = target.core.store, target.core.path
     if Capability.DELETE not in store.capabilities:
         return
-    if target.staged:
+    if target.staged or target.noted:
         await store.delete_dir(target.staging)
     if target.kind == "update":
         return

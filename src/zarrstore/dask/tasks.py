@@ -14,6 +14,7 @@ import numpy as np
 
 from zarrstore.dask.at_work import at_work
 from zarrstore.dask.checks import Casting, checked_block
+from zarrstore.dask.noted import note_done
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, merged
 from zarrstore.dask.staging import note_all_waits
 from zarrstore.dask.targets import Target, check_own, clear_old
@@ -215,6 +216,9 @@ def _write(writer: Writer, box: Box, pieces: Sequence[tuple[Region, Any]]) -> Re
 
     with at_work(writer.attempt):
         core.store._home.drive(write_all)
+        if writer.target.noted:
+            name = waiting_name(box.region)
+            core.store._home.drive(note_done, writer.target, name, noting.receipt)
     return noting.receipt
 
 

@@ -15,11 +15,12 @@ from dask.utils import parse_bytes
 from zarrstore.chunks import Progress
 from zarrstore.dask.checks import Casting, check_casting, check_names, check_progress, check_source
 from zarrstore.dask.graph import Job, write_graph
+from zarrstore.dask.noted import number_of
 from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
 from zarrstore.dask.reads import targets_read
 from zarrstore.dask.results import StoreResult, StoreTask
-from zarrstore.dask.resuming import Done, complete_keys, find_done, find_waiting
+from zarrstore.dask.resuming import Done, complete_keys, find_done, find_noted, find_waiting
 from zarrstore.dask.running import batch_bytes, check_shared, scheduler_of
 from zarrstore.dask.staging import check_can_wait
 from zarrstore.dask.targets import Target, begin
@@ -172,7 +173,7 @@ def to_zarr(
         given = {**create, "chunks": chunks, "shards": shards}
         names = ", ".join(sorted(name for name, value in given.items() if value is not None))
         raise ValueError(f"{target.core.url} is there, and keeps its own {names}: leave it out")
-    order = Order(array, target, region, mode, resume)
+    order = Order(array, target, region, mode)
     task = task_of([order], align, casting, None, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
@@ -206,6 +207,7 @@ def store(
     casting: Casting = "safe",
     compute: Literal[True] = True,
     progress: Progress | bool | None = None,
+    resume: bool = False,
     scheduler: Any = None,
     split_every: int | None = None,
 ) -> StoreResult: ...
@@ -219,6 +221,7 @@ def store(
     casting: Casting = "safe",
     compute: Literal[False],
     progress: Progress | bool | None = None,
+    resume: bool = False,
     scheduler: Any = None,
     split_every: int | None = None,
 ) -> StoreTask: ...
@@ -231,6 +234,7 @@ def store(
     casting: Casting = "safe",
     compute: bool = True,
     progress: Progress | bool | None = None,
+    resume: bool = False,
     scheduler: Any = None,
     split_every: int | None = None,
 ) -> StoreResult | StoreTask:
@@ -244,7 +248,7 @@ def store(
         regions that do not overlap.
     regions : tuple of int and slice, or sequence of them, optional
         One for each source, or one for all; ``None`` is all of an array.
-    align, casting, compute, progress, scheduler
+    align, casting, compute, progress, resume, scheduler
         As in `to_zarr`.
     split_every : int, optional
         How many receipts are merged at a time.
@@ -260,7 +264,7 @@ def store(
     array([0, 1, 2, 3, 4, 5])
     """
     check_progress(progress)
-    orders = orders_of(sources, targets, regions)
+    orders = orders_of(sources, targets, regions, resume=resume)
     task = task_of(orders, align, casting, split_every, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
@@ -350,9 +354,10 @@ def new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: A
 def plan_order(order: Order, align: Align, scheduler: Any = None) -> ArrayPlan:
     """Plan a write by a scheduler, without its being begun."""
     core, target = order.target.core, order.target
-    # chunks that are there are looked for by each block; what waits, as it was written
-    by_block = order.resume and not target.staged and target.kind != "replace"
-    together = 0 if by_block else batch_bytes(scheduler_of(scheduler))
+    if target.staged or target.noted:  # the parts are the same with another scheduler
+        together = batch_bytes()
+    else:  # chunks that are there are looked for by each block
+        together = 0 if target.resumed else batch_bytes(scheduler_of(scheduler))
     return _planned(order.source, core.spec, order.region, align, core.url, together)
 
 
@@ -374,30 +379,30 @@ def task_of(
     publish: Callable[[], None] | None = None,
 ) -> StoreTask:
     """Return a write, after all that can be refused is; what is in the way is cleared."""
-    plans = []
     for order in orders:
         core = order.target.core
         check_casting(order.source.dtype, core.spec.dtype, casting, core.url)
-        plans.append(plan_order(order, align, scheduler or None))
-    plan = StorePlan(plans)
     stores = [order.target.core.store for order in orders]
     if scheduler is not False:
         check_shared(stores, scheduler_of(scheduler))
     blocks = _blocks([order.source for order in orders])
     updated = [order.target.core for order in orders if order.target.kind == "update"]
     read = targets_read(blocks, updated)
+    staged = [replace(order, target=_staged(order.target, read)) for order in orders]
+    plan = StorePlan([plan_order(order, align, scheduler or None) for order in staged])
+    pairs = zip(orders, plan, strict=True)
+    targets = tuple([_numbered(order.target, each, read) for order, each in pairs])
     jobs = []
     attempt = uuid.uuid4().hex
-    targets = tuple([_staged(order.target, read) for order in orders])
     for order, each, target in zip(orders, plan, targets, strict=True):
         writer = Writer(target, attempt, order.source.dtype, casting)
         jobs.append(Job(order.source.name, each, writer))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
     threes = zip(orders, plan, targets, strict=True)
     done = [_begun(order, each, target) for order, each, target in threes]
-    if any(each.receipt or each.waiting for each in done):
-        pairs = zip(jobs, done, strict=True)
-        graph = write_graph([_without(job, each) for job, each in pairs], split_every)
+    if any(each.tasks or each.waiting for each in done):
+        left = [_without(job, each) for job, each in zip(jobs, done, strict=True)]
+        graph = write_graph(left, split_every)
     name = f"zarrstore-{dask.base.tokenize(graph.writes, graph.receipts)}"
     tasks = {**graph.with_blocks(blocks), name: (_listing, graph.receipts)}
     return StoreTask(
@@ -419,6 +424,13 @@ def _staged(target: Target, read: Collection[str]) -> Target:
     return replace(target, staged=staged or target.staged)
 
 
+def _numbered(target: Target, plan: ArrayPlan, read: Collection[str]) -> Target:
+    """Give an update that can go on later the number that it will have then."""
+    begins = target.noted and not target.staged
+    number = number_of(plan) if begins else target.number
+    return _staged(replace(target, number=number), read)
+
+
 def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     """Return the graph that computes the blocks of dask arrays."""
     if not sources:
@@ -433,10 +445,16 @@ def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
     drive = target.core.store._home.drive
     if target.kind == "update" and target.staged:
         drive(check_can_wait, target)
-    keys = drive(begin, order.target, order.mode, order.resume)
-    noted = partial(complete_keys, resume=order.resume, whole=plan.how != "lock")
-    done = find_done(plan, target, drive(noted, target, keys))
-    return find_waiting(plan, order.target, done) if order.resume and target.staged else done
+    if target.noted:
+        done = find_noted(plan, target)
+    else:
+        keys = drive(begin, order.target, order.mode)
+        complete = partial(complete_keys, whole=plan.how != "lock")
+        done = find_done(plan, target, drive(complete, target, keys))
+    goes_on = target.resumed or target.noted
+    if goes_on and target.staged:
+        done = find_waiting(plan, target, done, all_waits=order.target.staged)
+    return done
 
 
 def _without(job: Job, done: Done) -> Job:

@@ -31,10 +31,11 @@ except ImportError as error:
 from zarrstore.abc import Store
 from zarrstore.chunks import Progress
 from zarrstore.dask.checks import check_source
-from zarrstore.dask.orders import Order
+from zarrstore.dask.orders import Order, target_in
 from zarrstore.dask.plan import Align, StorePlan, pieces_of
 from zarrstore.dask.results import StoreResult, StoreTask
-from zarrstore.dask.targets import Target, find_target
+from zarrstore.dask.staging import able_to_resume
+from zarrstore.dask.targets import Target
 from zarrstore.dask.writing import new_spec, plan_order, task_of
 from zarrstore.errors import NodeExistsError, ReadOnlyError
 from zarrstore.format.chunk_grids import RegularGrid
@@ -345,6 +346,8 @@ def _order(
         source = da.from_array(source, chunks=-1, name=False)
     if is_there:
         target = Target(core, "update", number=uuid.uuid4().hex)
+        if how.resume:
+            target = store._home.drive(able_to_resume, target)
         return Order(source, target, region, "r+")
     for key in [key for key in drafts.made if key.startswith(f"{array.path}/")]:
         del drafts.made[key]  # written with the elements
@@ -354,8 +357,8 @@ def _order(
     }
     mode: AccessMode = "w" if how.mode == "w" else "w-"
     like = like_options(Array(core), options)
-    target = store._home.drive(find_target, store, array.path, mode, like, how.resume)
-    return Order(source, target, None, mode, how.resume)
+    target = store._home.drive(target_in, store, array.path, mode, like, how.resume)
+    return Order(source, target, None, mode)
 
 
 def _with_chunks(dataset: Any, encoding: dict[Any, dict[str, Any]], there: set[str]) -> Any:
