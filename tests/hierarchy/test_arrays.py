@@ -147,6 +147,12 @@ def test_missing_chunks_are_the_fill_value_and_empty_ones_are_not_stored() -> No
     stored[...] = np.nan
     assert {"b/c/0", "b/c/1"} <= set(data)
     assert np.isnan(stored[:]).all()
+    for dtype in ("U3", "S3", "string", [("a", "U3"), ("b", "i1")]):
+        text: dict[str, Any] = {}
+        zarrstore.create_array(
+            text, data=np.zeros(4, dtype if dtype != "string" else "T"), chunks=2
+        )
+        assert set(text) == {"zarr.json"}
 
 
 def test_a_whole_chunk_is_written_without_reading_it() -> None:

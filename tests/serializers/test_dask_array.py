@@ -281,6 +281,10 @@ def test_a_block_that_is_lost_is_not_full_of_zeros(tmp_path):
     protocols = {S3_PROTOCOL: {"client": fsspec.filesystem("file"), "folder": str(tmp_path)}}
     again = check_again(da.zeros((6, 4), chunks=((2, 0, 3, 1), 2)), protocols)
     (pid,) = [path.name for path in tmp_path.iterdir()]
+    text = check_again(of(np.array(["a", "bc"]), 1), protocols)
+    SERIALIZER.remove(next(path.name for path in tmp_path.iterdir() if path.name != pid), protocols)
+    with pytest.raises(FileNotFoundError):
+        text.compute()
     (tmp_path / pid / "data" / "c" / "1" / "0").unlink()
     assert not again[:2].compute().any()
     assert not again[:, 2:].compute().any()

@@ -190,8 +190,7 @@ class _Source(Source):
         """Tell what is full of the fill value from what is not there."""
         data_type = data_type_for(part.dtype)
         for block, at in self.layout.touched(box):
-            inside: Any = (*at, ...)
-            found, key = part[inside], _key(array, block)
+            found, key = np.asarray(part[at], part.dtype, order="C"), _key(array, block)
             is_fill = ChunkSpec(found.shape, data_type, array.fill_value).is_fill(found)
             if is_fill and not array.store.sync.exists(key):
                 raise KeyNotFoundError(

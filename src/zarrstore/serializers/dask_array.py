@@ -100,7 +100,9 @@ class DaskArraySerializer:
         MissingProtocolError
             If the protocol that it was written by is not there.
         FileNotFoundError
-            If the array is not.
+            If the array is not; later, from what computes it, if it was removed meanwhile.
+        CorruptDataError
+            If it was not written to the end.
         ValueError
             If it is no identifier.
         """

@@ -103,8 +103,9 @@ class ChunkSpec:
         return np.dtype(f"u{math.gcd(self.dtype.itemsize, 8)}")
 
     @functools.cached_property
-    def _first(self) -> tuple[int, ...]:
-        return (0,) * len(self.shape)
+    def _first(self) -> tuple[Any, ...]:
+        # with this an array is found; a scalar of numpy's has less than its dtype where it is text
+        return (*(0,) * len(self.shape), ...)
 
     @functools.cached_property
     def _fill_bytes(self) -> bytes:
