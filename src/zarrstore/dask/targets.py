@@ -164,6 +164,15 @@ async def find_target(
     node, note, claimed, *is_empty = await map_bounded(lambda ask: ask(store, path), questions)
     if node is None and mode in ("r", "r+"):
         raise not_found(store, path, "array")
+    begun = note if resume else None
+    if begun is not None and node is not None and as_json(node.document) == begun.document:
+        # it is complete, but for what is to be deleted
+        version = options.get("zarr_format") or node.document.zarr_format
+        asked: ArrayOptions = {**options, "zarr_format": version}
+        named = [naming_of(node.spec)]
+        target = await _new_target(store, path, None, asked, begun, claimed, named)
+        target = dataclasses.replace(target, kind="swap", old=node.document)
+        return _resumed(target, begun)
     if node is not None and mode == "w-":
         raise NodeExistsError(
             f"there is already an array at {node.url}; mode 'w' replaces it, and 'r+' writes into "
@@ -174,7 +183,6 @@ async def find_target(
     if node is not None and mode in ("a", "r+"):
         node.write_empty_chunks = config_of(options).write_empty_chunks
         return Target(node, "update", number=uuid.uuid4().hex)
-    begun = note if resume else None
     if begun is None and mode != "w":
         _check_nothing(store, path, note, all(is_empty))
     wanted = None if begun is None else begun.using
