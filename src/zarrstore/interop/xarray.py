@@ -21,7 +21,7 @@ import numpy as np
 
 try:
     import dask.array as da
-    from xarray import Dataset
+    from xarray import Dataset, decode_cf
     from xarray.backends import ZarrStore
 except ImportError as error:
     raise ImportError(
@@ -56,6 +56,7 @@ __all__ = ["dataset_to_zarr", "plan_dataset"]
 DatasetMode: TypeAlias = Literal["w", "w-", "a", "a-", "r+"]
 Encoding: TypeAlias = Mapping[Any, Mapping[str, Any]]
 
+_OF_TIMES = ("units", "calendar", "dtype")
 _APPENDING_KEY = ".zarrstore-append"
 """In an array that is appended to, where no one lists it: who comes meanwhile is told so."""
 
@@ -241,6 +242,28 @@ class _Draft:
         return StorePlan([plan_order(order, align) for order in self.orders])
 
 
+class _Backend(ZarrStore):
+    def set_variables(self, variables: Any, *args: Any, **kwargs: Any) -> None:
+        """Refuse times in other units than those that are there: xarray would only warn."""
+        for name in variables.keys() & set(self.array_keys()):
+            there = self.open_store_variable(name).attrs  # type: ignore[no-untyped-call]
+            new = variables[name].attrs
+            if "units" in new and not np.array_equal(_decoded(new), _decoded(there)):
+                raise ValueError(
+                    f"the times of {name!r} cannot be stored in {there.get('units')!r}, as those "
+                    f"that are there: they would need {new['units']!r}; round them, or write the "
+                    "dataset anew, with other units in the encoding"
+                )
+        super().set_variables(variables, *args, **kwargs)
+
+
+def _decoded(attributes: Mapping[str, Any]) -> Any:
+    """Return what 0 and 1 mean, if they are times."""
+    known = {name: attributes[name] for name in _OF_TIMES if name in attributes}
+    example = Dataset({"a": ("b", [0, 1], known)})
+    return decode_cf(example, decode_timedelta="dtype" in known)["a"].values
+
+
 class _Writer:
     """Takes what xarray would write."""
 
@@ -297,7 +320,7 @@ def _drafted(dataset: Any, store: Store, path: str, how: _How) -> _Draft:
         how = replace(how, zarr_format=node.document.zarr_format)
     drafts = Drafts(store, hidden=how.replaces)
     region = dict(how.region) if isinstance(how.region, Mapping) else how.region
-    backend = ZarrStore.open_group(
+    backend = _Backend.open_group(
         to_zarr(drafts), mode=how.mode, group=path or None, append_dim=how.append_dim,
         write_region=region, safe_chunks=False, zarr_format=how.zarr_format,
         write_empty=how.write_empty_chunks,
@@ -353,6 +376,10 @@ def _order(
     }
     mode: AccessMode = "w" if how.mode == "w" else "w-"
     like = like_options(Array(core), options)
+    if mode == "w" and "chunk_key_encoding" not in how.encoding.get(array.basename, {}):
+        # xarray's default; others may be needed for what is to take the place of an array
+        like.pop("chunk_key_encoding", None)
+        like.pop("dimension_separator", None)
     target = store._home.drive(find_target, store, array.path, mode, like, how.resume)
     return Order(source, target, None, mode, how.resume)
 
