@@ -388,7 +388,7 @@ def _with_chunks(dataset: Any, encoding: dict[Any, dict[str, Any]], there: set[s
     """Say the chunks and shards of new variables where xarray would refuse to choose them."""
     dataset = dataset.copy()
     for name, variable in dataset.variables.items():
-        if name in there or not isinstance(variable.data, da.Array):
+        if name in there or variable.chunks is None:  # what is not in blocks is not loaded here
             continue
         check_source(variable.data)
         given = encoding.get(name, variable.encoding)
