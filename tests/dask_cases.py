@@ -39,6 +39,9 @@ class Case:
     align, scheduler : str
     reads : bool
         Whether the dask array is made of what is there before.
+    how : {"into", "replacing", "interleaved"}
+        Of all of an array: into one that is there, in the place of it, or as two dask arrays of
+        which each has every second row.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +51,7 @@ class Case:
     align: str
     scheduler: str
     reads: bool
+    how: str = "into"
 
 
 @st.composite
@@ -76,7 +80,8 @@ def _options(draw: st.DrawFn, shape: Sequence[int]) -> dict[str, Any]:
     kind = draw(st.sampled_from(["chunks", "chunks", "shards", "cells", "v2"]))
     chunks = tuple([draw(st.integers(1, max(1, length + 2))) for length in shape])
     if kind == "v2":
-        return {"chunks": chunks, "zarr_format": 2, "compressor": None}
+        order = draw(st.sampled_from("CF"))
+        return {"chunks": chunks, "zarr_format": 2, "compressor": None, "order": order}
     options: dict[str, Any] = {"chunks": chunks, "compressors": None}
     if kind == "shards" and shape:
         options["shards"] = tuple([chunk * draw(st.integers(1, 4)) for chunk in chunks])
@@ -100,7 +105,10 @@ def cases(draw: st.DrawFn, schedulers: Sequence[str] = ("threads", "sync")) -> C
     align = draw(st.sampled_from(ALIGN))
     scheduler = draw(st.sampled_from(list(schedulers)))
     options = draw(_options(shape))
-    return Case(shape, region, blocks, options, align, scheduler, draw(st.booleans()))
+    how = "into"
+    if region is None:
+        how = draw(st.sampled_from(["into", "replacing", "interleaved"] if ndim else ["into"]))
+    return Case(shape, region, blocks, options, align, scheduler, draw(st.booleans()), how)
 
 
 def check(case: Case, where: Any = None) -> None:
@@ -110,7 +118,7 @@ def check(case: Case, where: Any = None) -> None:
     before = np.empty(case.shape, "int32")
     before.reshape(-1)[:] = -np.arange(1, 1 + before.size)
     expected = before.copy()
-    if case.region is None and not case.reads:
+    if case.region is None and not case.reads and case.how == "into":
         values = np.asarray(before * 3)
         source = da.from_array(values, chunks=case.blocks)
         result = to_zarr(source, where, "a", **case.options, **how)
@@ -125,15 +133,24 @@ def check(case: Case, where: Any = None) -> None:
             seen = before if case.region is None else before[case.region]
             values = seen[(slice(None, None, -1),) * seen.ndim] * 2
         else:
-            values = np.asarray(before[case.region]) * 5
+            values = np.asarray(before[... if case.region is None else case.region]) * 5
             source = da.from_array(values, chunks=case.blocks)
         expected[... if case.region is None else case.region] = values
-        result = store(source, array, case.region, **how)
+        if case.how == "replacing":
+            result = to_zarr(source, where, "a", mode="w", **case.options, **how)
+        elif case.how == "interleaved":
+            rows = slice(None, None, 2), slice(1, None, 2)
+            result = store([source[each] for each in rows], [array] * 2, list(rows), **how)
+        else:
+            result = store(source, array, case.region, **how)
     found = zarrstore.open_array(where, path="a", mode="r")[...]
     wrong = np.count_nonzero(found != expected)
     assert not wrong, f"{wrong} of {expected.size} elements are wrong: {case}"
     result.verify()
-    _check_plan(case, result.plan[0])
+    left = [key for key in zarrstore.open_store(where).sync if "zarrstore-write" in key]
+    assert not left, f"{left} is left: {case}"
+    for plan in result.plan:
+        _check_plan(case, plan)
 
 
 def _check_plan(case: Case, plan: Any) -> None:

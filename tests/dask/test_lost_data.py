@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 
 import dask.array as da
 import numpy as np
@@ -126,8 +127,26 @@ def test_sources_of_one_target_that_meet_within_a_chunk():
     array = zarrstore.create_array({}, shape=100, chunks=15, dtype="int64")
     expected = numbers(100)
     parts = [slice(at, at + 10) for at in range(0, 100, 10)]
-    store([da.from_array(expected[part], chunks=3) for part in parts], [array] * 10, parts)
+    sources = [da.from_array(expected[part], chunks=3) for part in parts]
+    result = store(sources, [array] * 10, parts)
     assert np.array_equal(array[:], expected)
+    result.verify()
+
+
+def test_one_array_by_two_names(tmp_path):
+    """It is one place: sources that meet there are refused, or take turns."""
+    os.symlink(tmp_path, tmp_path.with_name("link"))
+    group = zarrstore.create_group(tmp_path)
+    first = group.create_array("a", shape=20, chunks=20, dtype="int64")
+    second = zarrstore.open_array(tmp_path.with_name("link") / "a", mode="r+")
+    half = da.ones(10, chunks=1, dtype="int64")
+    with pytest.raises(ValueError, match="sources 0 and 1 go to the same elements"):
+        store([half, half], [first, second], [slice(0, 10), slice(9, 19)])
+    task = store(
+        [half, half * 2], [first, second], [slice(0, 20, 2), slice(1, 20, 2)], compute=False
+    )
+    task.compute().verify()
+    assert first[:].tolist() == [1, 2] * 10
 
 
 def test_sources_that_go_to_the_same_elements_are_refused():
@@ -137,6 +156,16 @@ def test_sources_that_go_to_the_same_elements_are_refused():
         store([ones, ones], [array, array], [slice(0, 5), slice(4, 9)])
     store([ones, ones * 2], [array, array], [slice(0, 10, 2), slice(1, 10, 2)])
     assert array[:].tolist() == [1, 2] * 5
+
+
+def test_dask_arrays_of_one_name():
+    group = zarrstore.create_group({})
+    targets = [group.create_array(name, shape=4, dtype="int64") for name in "ab"]
+    values = numbers(4), numbers(4) * 2
+    with pytest.raises(ValueError, match="other data under the name"):
+        store([da.from_array(each, name="x") for each in values], targets)
+    store([da.from_array(values[0].copy(), name="x") for _ in "ab"], targets)
+    assert (targets[0][:] == targets[1][:]).all()
 
 
 class Failing(MemoryStore):

@@ -17,6 +17,7 @@ from dask.utils import has_keyword
 import zarrstore
 import zarrstore.interop.zarr
 from zarrstore import (
+    ConflictError,
     CorruptDataError,
     LatencyStore,
     MemoryStore,
@@ -141,7 +142,42 @@ def test_blocks_that_are_not_as_they_say():
         zarrstore.open_array(where, mode="r")
 
 
+@pytest.mark.parametrize(
+    ("block", "told", "found"),
+    [
+        ([1.5, 2], "int64", None),
+        (np.array([1.5, 2]), "int64", None),
+        (np.array([2**40, 1]), "int8", None),
+        (np.array([-1, 1]), "uint64", None),
+        (np.array(["long", "b"]), "U3", None),
+        ([1, 2], "int8", [1, 2]),
+        (np.array([1, 2], "int8"), "int64", [1, 2]),
+        (np.array(["a", "b"], "U9"), "U3", ["a", "b"]),
+    ],
+)
+@pytest.mark.parametrize("align", ["auto", "lock"])
+def test_blocks_whose_elements_are_not_as_they_say(block, told, found, align):
+    """They are cast if no element is changed, and refused if not."""
+    blocks = [da.from_delayed(dask.delayed(block), (2,), told) for _ in range(2)]
+    source, where = da.concatenate(blocks), MemoryStore()
+    if found:
+        assert to_zarr(source, where, chunks=3, align=align).array[:].tolist() == found * 2
+        return
+    with pytest.raises((TypeError, ValueError), match=r"a block holds|does not fit"):
+        to_zarr(source, where, chunks=3, align=align)
+    with pytest.raises(NodeNotFoundError):
+        zarrstore.open_array(where, mode="r")
+
+
+def test_elements_that_are_cast_as_allowed():
+    source = da.from_delayed(dask.delayed(np.array([1.5, 2])), (2,), "float32")
+    assert to_zarr(source, {}, casting="same_kind").array[:].tolist() == [1.5, 2]
+
+
 def test_masked_blocks():
+    records = np.ma.array([(1, 2.5)] * 2, mask=[(0, 1), (0, 0)], dtype=[("a", "i4"), ("b", "f8")])
+    with pytest.raises(TypeError, match="filled"):
+        to_zarr(da.from_array(records, chunks=1, asarray=False), {})
     masked = da.ma.masked_greater(da.arange(10, chunks=5), 6)
     with pytest.raises(TypeError, match="filled"):
         to_zarr(masked, {})
@@ -157,6 +193,24 @@ def test_casting():
     assert to_zarr(da.ones(4), {}, dtype="float32", casting="same_kind").array.dtype == "float32"
     assert to_zarr(da.ones(4), {}, dtype="int8", casting="unsafe").array[:].tolist() == [1] * 4
     assert to_zarr(da.ones(4, dtype="int32"), {}, dtype="float64").array[0] == 1
+
+
+def test_what_is_asked_for_is_checked_before_a_write_begins():
+    where: dict[str, Any] = {}
+    for error, asked in [
+        (ValueError, {"casting": "x"}),
+        (ValueError, {"align": "x"}),
+        (ValueError, {"scheduler": "x"}),
+        (TypeError, {"progress": 5}),
+        (TypeError, {"shape": (3,)}),
+        (TypeError, {"data": 3}),
+    ]:
+        with pytest.raises(error):
+            to_zarr(da.ones(4), where, **asked)
+        assert not where
+    assert store([], []).verify() == 0
+    to_zarr(da.ones(4), where)
+    assert plan_store(da.ones(4), zarrstore.open_array(where, mode="r")).ntasks == 1
 
 
 def test_modes():
@@ -341,6 +395,8 @@ def test_resume(left, blocks):
         to_zarr(source, where, chunks=10)
     with pytest.raises(ValueError, match="other metadata"):
         to_zarr(source, where, chunks=5, resume=True)
+    with pytest.raises(ValueError, match="other metadata"):
+        to_zarr(source, where, chunks=10, resume=True, zarr_format=2)
     result = to_zarr(source, where, chunks=10, resume=True)
     assert np.array_equal(result.array[:], expected)
     assert result.verify() == 25
@@ -406,6 +462,136 @@ def test_a_replacement_that_is_broken_off_when_the_old_array_is_gone():
     assert np.array_equal(result.array[:], numbers(100))
     assert result.verify() == 10
     assert len(list(where.sync)) == 11
+
+
+@pytest.mark.parametrize("blocks", [3, 10])
+@pytest.mark.parametrize("align", ["rechunk", "lock"])
+def test_an_array_that_is_made_of_itself_and_half_written(blocks, align):
+    """It cannot be made again of what is there: what waits is put in its place."""
+    for left in (0, 6):
+        where = Stopping()
+        array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+        lazy = from_zarr(array, chunks=blocks) + 100
+        where.left = left
+        with pytest.raises(OSError, match="stopped"):
+            store(lazy, array, align=align, scheduler="sync")
+        assert (array[:] != numbers(40)).any() == bool(left)
+        where.left = 10**9
+        with pytest.raises(ConflictError, match="resume=True"):
+            store(lazy, array, align=align)
+        with pytest.raises(ValueError, match="other blocks"):
+            to_zarr(lazy.rechunk(40), where, mode="r+", resume=True)
+        result = to_zarr(lazy, where, mode="r+", align=align, resume=True)
+        assert np.array_equal(array[:], numbers(40) + 100)
+        assert result.verify() == 8
+        assert len(list(where.sync)) == 9
+
+
+def test_an_array_that_is_made_of_itself_and_not_computed_to_the_end():
+    where = MemoryStore()
+    array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+
+    def failing(block: Any) -> Any:
+        if 33 in block:
+            raise OSError("stopped")
+        return block
+
+    with pytest.raises(OSError, match="stopped"):
+        store(from_zarr(array, chunks=5).map_blocks(failing, dtype="int64"), array)
+    assert np.array_equal(array[:], numbers(40))
+    assert len(list(where.sync)) == 9
+
+
+@pytest.mark.parametrize("again", ["lock", "rechunk"])
+@pytest.mark.parametrize("left", [1, 4, 7])
+def test_chunks_of_which_some_blocks_are_missing_are_not_complete(left, again):
+    """Blocks that took turns were broken off in the midst of chunks."""
+    where = Stopping()
+    where.left = left
+    source = da.from_array(numbers(40), chunks=3)
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, where, chunks=10, align="lock", scheduler="sync")
+    where.left = left
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, where, chunks=10, align="lock", resume=True, scheduler="sync")
+    where.left = 10**9
+    result = to_zarr(source, where, chunks=10, align=again, resume=True)
+    assert np.array_equal(result.array[:], numbers(40))
+    assert result.verify() == 4
+    assert len(list(where.sync)) == 5
+
+
+class Keeping(MemoryStore):
+    """Fails at the second chunk that is to be deleted."""
+
+    left = 2
+
+    def _delete(self, key: str) -> Any:
+        self.left -= key.startswith("c/")
+        if not self.left:
+            raise OSError("stopped")
+        return super()._delete(key)
+
+
+def test_a_replacement_that_is_broken_off_while_the_old_array_is_deleted():
+    """What is left of that is not taken for the new one."""
+    where = Keeping()
+    zarrstore.create_array(where, data=-numbers(60), chunks=10)
+    how: dict[str, Any] = {"mode": "w", "chunks": 10, "chunk_key_encoding": "default"}
+    source = da.from_array(numbers(40), chunks=7)
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, where, **how)
+    with pytest.raises(NodeNotFoundError):
+        zarrstore.open_array(where, mode="r")
+    result = to_zarr(source, where, resume=True, **how)
+    assert np.array_equal(result.array[:], numbers(40))
+    assert result.verify() == 4
+    assert len(list(where.sync)) == 5
+
+
+def test_a_replacement_made_of_what_is_gone_goes_on():
+    where = StoppingLater()
+    lazy = from_zarr(zarrstore.create_array(where, data=numbers(40), chunks=5), chunks=5)[::-1]
+    how: dict[str, Any] = {"mode": "w", "chunks": 5, "chunk_key_encoding": "default"}
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(lazy.rechunk(2), where, **how)
+    where.left = 10**9
+    result = to_zarr(lazy.rechunk(2), where, resume=True, **how)
+    assert np.array_equal(result.array[:], numbers(40)[::-1])
+    assert len(list(where.sync)) == 9
+
+
+def test_an_array_that_was_replaced_since_it_was_opened():
+    """Its chunks are elsewhere: it is not read as fill values, and nothing is written beside it."""
+    where = MemoryStore()
+    array = zarrstore.create_array(where, data=numbers(20), chunks=5)
+    lazy = from_zarr(where)
+    (result,) = dask.compute(to_zarr(lazy + 1, where, mode="w", compute=False))
+    assert np.array_equal(lazy.compute(), numbers(20))  # its chunks are deleted by whoever tidies
+    result.tidy_up()
+    for write in (lazy.compute, lambda: to_zarr(lazy + 1, where, mode="w")):
+        with pytest.raises(ConflictError, match="open it again"):
+            write()
+    with pytest.raises(ConflictError, match="open it again"):
+        store(da.ones(20, dtype="int64"), array)
+    now = zarrstore.open_array(where)
+    assert np.array_equal(now[:], numbers(20) + 1)
+    lazy = from_zarr(where)
+    zarrstore.open_array(where).resize(30)
+    assert np.array_equal(lazy.compute(), numbers(20) + 1)
+    with pytest.raises(ConflictError, match="other shape"):
+        store(da.ones(20, dtype="int64"), now)
+
+
+def test_a_task_that_failed_is_computed_again():
+    where = Stopping()
+    task = to_zarr(da.ones(20, chunks=5), where, compute=False)
+    where.left = 2
+    with pytest.raises(OSError, match="stopped"):
+        task.compute()
+    where.left = 10**9
+    (result,) = dask.compute(task)
+    assert result.verify() == 4
 
 
 def test_formats_may_change_when_an_array_is_replaced():

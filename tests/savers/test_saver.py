@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import zarrstore
 from zarrstore.savers import Saver, ZarrSaver
 
 
@@ -49,6 +50,19 @@ def test_is_given_arrays():
     saver = Recording("place", approach="overwrite")
     saver.save(3)
     assert saver.calls[0][1].shape == ()
+
+
+def test_an_empty_list_is_no_result():
+    found = {}
+    for data in ([], ["a"], (), ["b"]):
+        ZarrSaver(found).save(data)
+    for data in ([], [[1, 2]], []):
+        ZarrSaver(found, "rows").save(data)
+    assert zarrstore.load(found, path="dataset").tolist() == ["a", "b"]
+    assert zarrstore.load(found, path="rows").tolist() == [[1, 2]]
+    ZarrSaver(found, "typed").save([], dtype="int8")
+    ZarrSaver(found, "new", "overwrite").save([])
+    assert [zarrstore.load(found, path=path).size for path in ("typed", "new")] == [0, 0]
 
 
 @pytest.mark.parametrize("indices", [0, [], np.array([]), (), slice(0, 0), False])

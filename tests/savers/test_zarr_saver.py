@@ -14,6 +14,7 @@ from upath import UPath
 
 import zarrstore
 from zarrstore.errors import NodeExistsError, UnsupportedOperationError
+from zarrstore.hierarchy.chunk_uses import CLAIM_NAME
 from zarrstore.savers import ZarrSaver, _claims
 from zarrstore.savers._appending import chunks_for_appending
 
@@ -93,9 +94,9 @@ def test_a_zip_file_that_another_writes(tmp_path, monkeypatch):
     assert load(tmp_path / "x.zip").tolist() == [1]
 
 
-@pytest.mark.parametrize("name", ["zarr.json", "a/.zarray"])
+@pytest.mark.parametrize("name", ["zarr.json", "a/.zarray", "a//b", "../a"])
 def test_no_name_of_an_array(name):
-    with pytest.raises(ValueError, match="no path of a node"):
+    with pytest.raises(ValueError, match=r"no path of a node|invalid"):
         ZarrSaver({}, name)
 
 
@@ -364,9 +365,10 @@ class TestOverwrite:
         zarrstore.create_array(
             place, data=np.ones(shape), chunks=1, zarr_format=2, dimension_separator=separator
         )
+        if len(shape) < 2:
+            with pytest.raises(UnsupportedOperationError, match=r"one name only.*Zarr v2"):
+                ZarrSaver(place, "", "overwrite").save(np.zeros(shape), zarr_format=2)
         reader = zarrstore.open_array(place, mode="r")
-        with pytest.raises(UnsupportedOperationError, match="Zarr v2"):
-            ZarrSaver(place, "", "overwrite").save(np.zeros(shape), zarr_format=2)
         ZarrSaver(place, "", "overwrite").save(np.full(shape, 2.0))
         assert (reader[...] == 1).all()
         assert (load(place, "") == 2).all()
@@ -376,6 +378,36 @@ class TestOverwrite:
         for number in range(4):
             ZarrSaver(place, "", "overwrite").save(np.full(shape, number))
             assert (load(place, "") == number).all()
+
+    def test_an_array_of_v2_by_one_of_v2(self, place):
+        saver = ZarrSaver(place, "", "overwrite")
+        for number in range(4):
+            if number:
+                reader = zarrstore.open_array(place, mode="r")
+            saver.save(np.full((4, 2 + number), number), chunks=1, zarr_format=2)
+            assert (load(place, "") == number).all()
+            assert not number or (reader[:] == number - 1).all()
+        with pytest.raises(UnsupportedOperationError, match="attributes at a key of their own"):
+            saver.save(np.zeros((2, 2)), zarr_format=2, attributes={"a": 1})
+        saver.save(np.zeros((2, 2)), attributes={"a": 1})
+        with pytest.raises(UnsupportedOperationError, match="v3 is not overwritten by one of"):
+            saver.save(np.ones((2, 2)), zarr_format=2)
+        assert not load(place, "").any()
+
+    def test_v2_while_another_may_still_write(self, place, monkeypatch):
+        saver = ZarrSaver(place, "", "overwrite")
+        saver.save(np.zeros((2, 2)), zarr_format=2)
+        store = zarrstore.open_store(place)
+        halted = _claims.Claim(store.sync, CLAIM_NAME)
+        halted.acquire()
+        halted.use(["0/"])
+        monkeypatch.setattr(_claims, "_PATIENCE", 0.0)
+        for _ in range(2):
+            with pytest.raises(zarrstore.ConflictError, match=r"delete the key '\.overwriting'"):
+                saver.save(np.ones((2, 2)), zarr_format=2)
+        store.sync.delete(CLAIM_NAME)
+        saver.save(np.ones((2, 2)), zarr_format=2)
+        assert load(place, "").all()
 
     def test_metadata_of_v2_that_a_killed_process_left(self, place):
         zarrstore.create_array(place, data=[1, 2], zarr_format=2)
@@ -417,7 +449,7 @@ class TestOverwrite:
             with pytest.raises((TypeError, ValueError)):
                 saver.save(data, **options)
         after = dict(zarrstore.open_store(place).sync)
-        claim = f"dataset/{_claims.CLAIM_NAME}"
+        claim = f"dataset/{CLAIM_NAME}"
         assert {**after, claim: b""} == {**before, claim: b""}
         for data, options in bad:
             with pytest.raises((TypeError, ValueError)):
@@ -449,15 +481,24 @@ class TestOverwrite:
 
     def test_many_threads(self, place):
         def overwrite(number):
-            for _ in range(5):
-                ZarrSaver(place, approach="overwrite").save(np.full(20, number), chunks=1)
+            for time in range(5):
+                mark = 10 * number + time
+                ZarrSaver(place, approach="overwrite").save(
+                    np.full(20, mark), chunks=1, attributes={"mark": mark}
+                )
 
-        ZarrSaver(place, approach="overwrite").save(np.full(20, 0), chunks=1)
-        threads = [threading.Thread(target=overwrite, args=[number]) for number in range(4)]
+        def read():
+            array = zarrstore.open_array(place, path="dataset", mode="r")
+            mark, values = array.attrs["mark"], array[:]
+            if not (values == mark).all():  # it was overwritten twice while it was read
+                assert zarrstore.open_array(place, path="dataset").attrs["mark"] != mark
+
+        overwrite(1)
+        threads = [threading.Thread(target=overwrite, args=[number]) for number in range(2, 6)]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            assert len(set(load(place).tolist())) == 1
+            read()
         assert len(set(load(place).tolist())) == 1
 
     def test_where_there_is_no_compare_and_swap(self):
@@ -473,7 +514,7 @@ class TestOverwrite:
         for thread in threads:
             thread.join()
         assert len(set(load(place).tolist())) == 1
-        assert not any(_claims.CLAIM_NAME in key for key in place)
+        assert not any(CLAIM_NAME in key for key in place)
 
 
 class TestClaims:
@@ -496,9 +537,9 @@ class TestClaims:
     def test_one_who_was_killed_is_not(self, place):
         ZarrSaver(place, approach="overwrite").save([1, 1, 1], chunks=1)
         store = zarrstore.open_store(place)
-        killed = _claims.Claim(store.sync, f"dataset/{_claims.CLAIM_NAME}")
+        killed = _claims.Claim(store.sync, f"dataset/{CLAIM_NAME}")
         killed.acquire()
-        killed.use("c.")
+        killed.use(["c."])
         store.sync["dataset/c.2"] = b"not written to the end"
         ZarrSaver(place, approach="overwrite").save([2, 2, 2], chunks=1)
         assert load(place).tolist() == [2, 2, 2]
@@ -509,11 +550,11 @@ class TestClaims:
         saver = ZarrSaver(place, approach="overwrite")
         saver.save([1, 1])
         store = zarrstore.open_store(place)
-        halted = _claims.Claim(store.sync, f"dataset/{_claims.CLAIM_NAME}")
+        halted = _claims.Claim(store.sync, f"dataset/{CLAIM_NAME}")
         halted.acquire()
         saver.save([2, 2])
         with pytest.raises(zarrstore.ConflictError):
-            halted.use("c.")
+            halted.use(["c."])
         halted.release()
         assert load(place).tolist() == [2, 2]
         saver.save([3, 3])
@@ -523,6 +564,6 @@ class TestClaims:
         saver = ZarrSaver(place, approach="overwrite")
         saver.save([1, 1])
         for nonsense in (b"", b"{", b"[]", b"\xff"):
-            zarrstore.open_store(place).sync[f"dataset/{_claims.CLAIM_NAME}"] = nonsense
+            zarrstore.open_store(place).sync[f"dataset/{CLAIM_NAME}"] = nonsense
             saver.save([2])
             assert load(place).tolist() == [2]

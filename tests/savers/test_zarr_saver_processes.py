@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import zarrstore
-from zarrstore.savers import ZarrSaver
+from zarrstore.savers import ZarrSaver, _claims
 
 if TYPE_CHECKING:
     from servers import Bucket
@@ -37,7 +37,7 @@ OVERWRITE = """
     from time import sleep
     import numpy as np
     from zarrstore.savers import ZarrSaver, _claims
-    _claims._BEAT, _claims._PATIENCE = 0.05, 0.5
+    _claims._BEAT, _claims._PATIENCE = 0.05, 1e9  # who was killed here is known to have ended
     url, options, process, times = json.loads(sys.argv[1])
     saver = ZarrSaver(url, "state", "overwrite", storage_options=options)
     print("ready", flush=True)
@@ -47,6 +47,33 @@ OVERWRITE = """
         shape = [(30,), (6, 7), (2, 3, 4)][time % 3]
         saver.save(np.full(shape, mark), chunks=1, attributes={"mark": mark})
         sleep(0.1)
+"""
+
+CREATE = """
+    import json, sys
+    import numpy as np
+    from zarrstore.savers import ZarrSaver
+    folder, approach, times = json.loads(sys.argv[1])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for time in range(times):
+        for row in range(1, 5):
+            values = np.full((6, 2), -1) if approach == "overwrite" else np.full((1, 2), row)
+            saver = ZarrSaver(f"{folder}/{time}.zarr", "x", approach)
+            saver.save(values, chunks=(4, 2), zarr_format=2 + time % 2)
+            if approach == "overwrite":
+                break
+"""
+CLAIM = """
+    import json, sys
+    import zarrstore
+    from zarrstore.savers import _claims
+    (url,) = json.loads(sys.argv[1])
+    claim = _claims.Claim(zarrstore.open_store(url).sync, "state/.overwriting")
+    claim.acquire()
+    claim.use(["c."])
+    print("ready", flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -138,6 +165,31 @@ def test_a_killed_process_leaves_the_old_or_the_new(tmp_path):
         process.kill()
         marks.add(check_whole(url))
     assert len(marks) > 5
+
+
+def test_the_turn_of_a_killed_process_is_over_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(_claims, "_PATIENCE", 1e9)
+    url = str(tmp_path / "x.zarr")
+    save_first(url)
+    process = Process(CLAIM, url)
+    held = zarrstore.open_store(url).sync["state/.overwriting"]
+    assert not _claims._parsed(held).has_ended
+    process.kill()
+    save_first(url)
+    assert check_whole(url) == -1
+
+
+def test_the_first_is_appended_and_overwritten_at_once(tmp_path):
+    running = [Process(CREATE, str(tmp_path), which, 10) for which in ("overwrite", "append")]
+    for process in running:
+        process.start()
+    for process in running:
+        process.end()
+    for number in range(10):
+        found = zarrstore.load(tmp_path / f"{number}.zarr", path="x")
+        assert (found[:6] == -1).all()
+        rows = found[6:].tolist()  # what was appended after it was overwritten
+        assert rows == [[row] * 2 for row in range(5 - len(rows), 5)]
 
 
 def overwrite_all(url: str, options: Any, processes: int, times: int) -> None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from zarrstore.forks import PerProcess
 
-__all__ = ["at_work", "under_way"]
+__all__ = ["at_work", "begin_again", "under_way"]
 
 
 class _UnderWay:
@@ -64,6 +64,11 @@ def under_way(attempt: str) -> Iterator[None]:
     except BaseException:
         known.stop(attempt)
         raise
+
+
+def begin_again(attempt: str) -> None:
+    """Let tasks of a write that was broken off work again."""
+    _under_way.get().begin(attempt)
 
 
 def at_work(attempt: str) -> AbstractContextManager[None]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 import uuid
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import dask
 import numpy as np
+from dask.core import get_deps, istask
 
 from zarrstore.dask.axes import Axis
 from zarrstore.dask.plan import ArrayPlan
+from zarrstore.dask.reads import place_of
 from zarrstore.dask.tasks import (
     Box,
     Writer,
@@ -21,6 +24,7 @@ from zarrstore.dask.tasks import (
     stage_box,
     unstaged,
     wait_for_all,
+    waiting_name,
     write_box,
 )
 
@@ -45,12 +49,15 @@ class Job:
     writer : Writer
     complete : frozenset of tuple of int
         Tasks of which all chunks are there already.
+    waiting : frozenset of str
+        Names of what waits already, of a write that was broken off.
     """
 
     name: str
     plan: ArrayPlan
     writer: Writer
     complete: frozenset[tuple[int, ...]] = frozenset()
+    waiting: frozenset[str] = frozenset()
 
     @property
     def staged(self) -> bool:
@@ -71,12 +78,37 @@ class Graph:
         For each job the key of its receipt.
     staged : list
         The keys of tasks that put data where it waits.
+    blocks : list of list
+        For each task that takes blocks their keys: the list that stands in the task.
     """
 
-    tasks: dict[Key, Any]
-    writes: list[Key]
-    receipts: list[Key]
-    staged: list[Key]
+    tasks: dict[Key, Any] = field(default_factory=dict)
+    writes: list[Key] = field(default_factory=list)
+    receipts: list[Key] = field(default_factory=list)
+    staged: list[Key] = field(default_factory=list)
+    blocks: list[list[Any]] = field(default_factory=list)
+
+    def with_blocks(self, blocks: Mapping[Key, Any]) -> dict[Key, Any]:
+        """Return the tasks together with those that compute the blocks.
+
+        A block that one task writes, and nothing else needs, is computed by that task: it is not
+        sent to another process to be written there.
+        """
+        apart = dict(blocks)
+        if dask.config.get("optimization.fuse.active", None) is not False:
+            _, dependents = get_deps(apart)
+            uses = Counter(itertools.chain.from_iterable(self.blocks))
+            for needed in self.blocks:
+                if len(needed) == 1:
+                    key = needed[0]
+                    if uses[key] == 1 and not dependents[key] and _is_task(apart[key]):
+                        needed[0] = apart.pop(key)
+        return {**apart, **self.tasks}
+
+
+def _is_task(value: Any) -> bool:
+    """Tell whether something is computed, and not there already or in another process."""
+    return bool(istask(value)) or hasattr(value, "func")
 
 
 def write_graph(jobs: Sequence[Job], split_every: int | None = None) -> Graph:
@@ -91,7 +123,7 @@ def write_graph(jobs: Sequence[Job], split_every: int | None = None) -> Graph:
     if split_every < 2:
         raise ValueError(f"split_every is 2 or more, not {split_every!r}")
     token = uuid.uuid4().hex
-    graph = Graph({}, [], [], [])
+    graph = Graph()
     waits = _between(jobs)
     made = [_JobGraph(job, f"{number}-{token}", graph) for number, job in enumerate(jobs)]
     for each, others in zip(made, waits, strict=True):
@@ -128,11 +160,13 @@ class _JobGraph:
         first_of_all: list[Key] = [self._graph.receipts[other] for other in others]
         for number, task in enumerate(self._tasks):
             box, blocks = self._box(task, number)
+            self._graph.blocks.append(blocks)
             keys = [*before[task], *first_of_all]
             if job.staged:
-                stage: Key = (f"stage-{self._token}", number)
-                tasks[stage] = (stage_box, self._writer, box, blocks)
-                self._graph.staged.append(stage)
+                if waiting_name(box.region) not in job.waiting:
+                    stage: Key = (f"stage-{self._token}", number)
+                    tasks[stage] = (stage_box, self._writer, box, blocks)
+                    self._graph.staged.append(stage)
                 tasks[self._key(task)] = (unstaged, self._writer, box, self._waiting, *keys)
             else:
                 tasks[self._key(task)] = (write_box, self._writer, box, blocks, *keys)
@@ -192,20 +226,38 @@ class _JobGraph:
 def _between(jobs: Sequence[Job]) -> list[list[int]]:
     """Return for each job the earlier ones that it must come after: they share units."""
     waits: list[list[int]] = [[] for _ in jobs]
-    places: defaultdict[tuple[Any, str], list[int]] = defaultdict(list)
+    places: defaultdict[str, list[int]] = defaultdict(list)
     for number, job in enumerate(jobs):
-        core = job.writer.target.core
-        for other in places[core.store, core.path]:
-            axes = list(zip(job.plan.axes, jobs[other].plan.axes, strict=True))
+        places[place_of(job.writer.target.core)].append(number)
+    for numbers in places.values():
+        for number, other in _near(jobs, numbers):
+            axes = list(zip(jobs[number].plan.axes, jobs[other].plan.axes, strict=True))
             if all(_meet(*pair) for pair in axes):
                 raise ValueError(
-                    f"sources {other} and {number} go to the same elements of {core.url}; "
-                    "which of the two is kept would be left to chance"
+                    f"sources {other} and {number} go to the same elements of "
+                    f"{jobs[number].writer.target.core.url}; which of the two is kept would be "
+                    "left to chance"
                 )
             if all(np.intersect1d(a.units, b.units).size for a, b in axes):
                 waits[number].append(other)
-        places[core.store, core.path].append(number)
     return waits
+
+
+def _near(jobs: Sequence[Job], numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield jobs of one array, each with an earlier one, that may share units: few of many."""
+    if len(numbers) < 2:
+        return
+    ends = [[_ends(axis) for axis in jobs[number].plan.axes] for number in numbers]
+    first, last = np.moveaxis(np.array(ends, np.intp).reshape(len(numbers), -1, 2), 2, 0)
+    for at, number in enumerate(numbers):
+        near = ((first[:at] <= last[at]) & (first[at] <= last[:at])).all(axis=1)
+        for earlier in np.flatnonzero(near).tolist():
+            yield number, numbers[earlier]
+
+
+def _ends(axis: Axis) -> tuple[int, int]:
+    """Return the first and the last unit along a dimension; of no units what meets nothing."""
+    return (int(axis.units[0]), int(axis.units[-1])) if len(axis.units) else (1, -1)
 
 
 def _meet(a: Axis, b: Axis) -> bool:

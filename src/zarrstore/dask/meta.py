@@ -20,7 +20,8 @@ def computing_meta(function: Callable[P, T]) -> Callable[P, T]:
 
     ``dask.array.map_blocks``, ``blockwise`` and ``reduction`` call a function with
     ``computing_meta=True`` for that if its signature has such a parameter. What is decorated has
-    it, and returns an empty array then, without calling the function.
+    it, and returns an empty array then, without calling the function. Give them ``dtype=``:
+    without it ``map_blocks`` runs the function on one element to find it out.
 
     Parameters
     ----------

@@ -25,7 +25,6 @@ __all__ = ["Align", "ArrayPlan", "StorePlan", "pieces_of", "plan_array"]
 Align: TypeAlias = Literal["auto", "error", "rechunk", "lock"]
 """What becomes of blocks that share chunks or shards."""
 
-_BATCH_BYTES = 2**24
 _BATCH_BLOCKS = 128
 _LEAST_TASKS = 16
 """So many tasks there are at least, before small blocks are written together."""
@@ -301,7 +300,7 @@ def plan_array(
     *,
     url: str = "a new array",
     most_bytes: int = 2**28,
-    batches: bool = True,
+    batch_bytes: int = 0,
 ) -> ArrayPlan:
     """Plan how an array in blocks is written to a stored one.
 
@@ -316,8 +315,8 @@ def plan_array(
     url : str
     most_bytes : int
         ``auto`` makes no block larger than this and the largest block that there is.
-    batches : bool
-        Whether small blocks beside each other are written by one task.
+    batch_bytes : int, default 0
+        One task writes blocks beside each other if they have no more bytes than this together.
 
     Raises
     ------
@@ -343,8 +342,8 @@ def plan_array(
             most = max(most_bytes, _largest(here) * itemsize)
             if align == "rechunk" or _largest(snapped) * itemsize <= most:
                 how, bounds = "rechunk", snapped
-    if how != "lock" and batches:
-        bounds = _batches(bounds, itemsize)
+    if how != "lock" and batch_bytes:
+        bounds = _batches(bounds, itemsize, batch_bytes)
     plan = ArrayPlan(url, unit, spec.dtype, axes, how, bounds)
     if align == "error" and how == "lock":
         raise AlignmentError(
@@ -382,14 +381,16 @@ def _largest(bounds: Sequence[Positions]) -> int:
     return math.prod([int(np.diff(each).max(initial=0)) for each in bounds])
 
 
-def _batches(bounds: tuple[Positions, ...], itemsize: int) -> tuple[Positions, ...]:
+def _batches(
+    bounds: tuple[Positions, ...], itemsize: int, most_bytes: int
+) -> tuple[Positions, ...]:
     """Return larger pieces where there are many small ones: each is written by one task."""
     counts = [len(each) - 1 for each in bounds]
     total = math.prod(counts)
     if total < 2:
         return bounds
     largest = max(1, _largest(bounds) * itemsize)
-    together = min(_BATCH_BLOCKS, _BATCH_BYTES // largest, -(-total // _LEAST_TASKS))
+    together = min(_BATCH_BLOCKS, most_bytes // largest, -(-total // _LEAST_TASKS))
     made = list(bounds)
     for axis in reversed(range(len(bounds))):
         if together < 2:

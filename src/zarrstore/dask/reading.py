@@ -13,6 +13,7 @@ import dask.array as da
 import numpy as np
 from dask.utils import parse_bytes
 
+from zarrstore.dask.current import check_current
 from zarrstore.format.dimensions import Dimension
 from zarrstore.hierarchy.array import Array
 from zarrstore.hierarchy.opening import open_array
@@ -41,6 +42,11 @@ def from_zarr(
         other where they are smaller than dask's ``array.chunk-size``: none is read twice.
     storage_options : mapping, optional
         For the backend of a URL.
+
+    Raises
+    ------
+    ConflictError
+        When it is computed, if another array has taken the place of that one meanwhile.
 
     Examples
     --------
@@ -83,7 +89,11 @@ class _Stored:
         return self.array.dtype
 
     def __getitem__(self, selection: Any) -> Any:
-        return self.array[selection]
+        found = self.array[selection]
+        # afterwards: chunks are deleted once the metadata is another
+        core = self.array._core
+        core.store._home.drive(check_current, core)
+        return found
 
 
 def _blocks(dimensions: tuple[Dimension, ...], itemsize: int) -> tuple[tuple[int, ...], ...]:

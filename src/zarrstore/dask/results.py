@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dask.threaded
@@ -11,12 +13,15 @@ from dask.base import DaskMethodsMixin
 from dask.highlevelgraph import HighLevelGraph
 
 from zarrstore.chunks import Progress
-from zarrstore.dask.at_work import under_way
+from zarrstore.dask.at_work import begin_again, under_way
+from zarrstore.dask.current import difference
 from zarrstore.dask.plan import StorePlan
+from zarrstore.dask.reads import place_of
 from zarrstore.dask.receipts import Receipt, Written, crc32c
 from zarrstore.dask.running import check_shared, run_graph, scheduler_of
+from zarrstore.dask.staging import drop_what_waits, note_none_waits
 from zarrstore.dask.targets import Target, finish, tidy_up
-from zarrstore.errors import CorruptDataError
+from zarrstore.errors import ConflictError, CorruptDataError
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy.array import Array
@@ -146,11 +151,13 @@ async def _verify(core: ArrayCore, keys: Mapping[str, Written], tell: Any) -> No
     stored = await core.format.read(core.store, core.path)
     if stored is None or stored.node_type != "array":
         raise _differs(core, core.path, "there is no array")
-    spec = compile_spec(stored)
-    for name in ("keys", "data_type", "codecs"):
-        if getattr(spec, name) != getattr(core.spec, name):
-            raise _differs(core, core.path, f"the array has other {name}")
+    other = difference(compile_spec(stored), core.spec)
+    if other is not None:
+        raise _differs(core, core.path, f"the array has other {other}")
+    await _verify_chunks(core, keys, tell)
 
+
+async def _verify_chunks(core: ArrayCore, keys: Mapping[str, Written], tell: Any) -> None:
     async def check(key: str) -> None:
         written = keys[key]
         data = await core.store.get(key)
@@ -197,11 +204,46 @@ def finished(
     """Make what was written visible; return the result."""
     arrays = []
     for target, keys, before in zip(targets, receipts, found, strict=True):
-        target.core.store._home.drive(finish, target)
-        arrays.append(ArrayResult(Array(target.core), {**before, **keys}))
+        written = {**before, **keys}
+        drive = target.core.store._home.drive
+        if target.contested:
+            _check_undisturbed(target, written)
+        drive(finish, target)
+        drive(note_none_waits, target)
+        arrays.append(ArrayResult(Array(target.core), written))
     if publish is not None:
         publish()
-    return StoreResult(tuple(arrays), plan, tuple(targets))
+    return StoreResult(tuple(_as_left(arrays)), plan, tuple(targets))
+
+
+def _as_left(arrays: Sequence[ArrayResult]) -> Iterator[ArrayResult]:
+    """Yield the results with what was left under keys that several sources have written."""
+    places = [place_of(each.array._core) for each in arrays]
+    seen: defaultdict[str, dict[str, Written]] = defaultdict(dict)
+    count = Counter(places)
+    found = []
+    for each, place in reversed(list(zip(arrays, places, strict=True))):
+        if count[place] > 1:  # the later one of two that share a chunk has written it last
+            path = each.array._core.path
+            later, at = seen[place], len(path) + 1 if path else 0
+            keys = {key: later.get(key[at:], written) for key, written in each.keys.items()}
+            later.update({key[at:]: written for key, written in keys.items()})
+            each = replace(each, keys=keys)
+        found.append(each)
+    return reversed(found)
+
+
+def _check_undisturbed(target: Target, keys: Receipt) -> None:
+    """Read back what another write, if it has not ended, may have written to."""
+    core = target.core
+    try:
+        core.store._home.drive(_verify_chunks, core, keys, lambda: None)
+    except CorruptDataError as error:
+        raise ConflictError(
+            f"{core.url} was not replaced: another write has not ended, and {error}",
+            store=core.store.url,
+            key=error.key,
+        ) from error
 
 
 class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
@@ -245,6 +287,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         self._publish = publish
 
     def __dask_graph__(self) -> HighLevelGraph:
+        begin_again(self._attempt)
         return self._graph
 
     def __dask_keys__(self) -> list[Any]:
@@ -300,11 +343,21 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         urls = {target.core.url for target in self._targets}
         what = urls.pop() if len(urls) == 1 else f"{len(urls)} arrays"
         told = reporting(progress, f"writing {what}", "tasks")
-        with told as callback, under_way(self._attempt):
-            tasks = self._graph.to_dict()
-            receipts = run_graph(tasks, self._key, self._writes, get, callback, **kwargs)
+        try:
+            with told as callback, under_way(self._attempt):
+                tasks = self._graph.to_dict()
+                receipts = run_graph(tasks, self._key, self._writes, get, callback, **kwargs)
+        except BaseException:
+            for target in self._targets:
+                with suppress(Exception):  # the error that is under way tells more
+                    target.core.store._home.drive(drop_what_waits, target)
+            raise
         result = finished(receipts, self._targets, self.plan, self._found, self._publish)
-        result.tidy_up()
+        try:
+            result.tidy_up()
+        except BaseException as error:
+            error.add_note(f"{what}: all was written; what is of no use any more was not deleted")
+            raise
         return result
 
     def __repr__(self) -> str:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zarrstore.dask.notes import change_note, own_note
 from zarrstore.dask.plan import ArrayPlan
 from zarrstore.dask.receipts import Receipt, Written
+from zarrstore.dask.staging import names_that_wait
 from zarrstore.dask.targets import Target
+from zarrstore.dask.tasks import waiting_name
 from zarrstore.fan_out import map_bounded
+from zarrstore.hierarchy.replacing import delete_chunks
 from zarrstore.keys import join
 
-__all__ = ["Done", "find_done"]
+__all__ = ["Done", "complete_keys", "find_done", "find_waiting"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,45 @@ class Done:
         Chunks of other tasks.
     receipt : dict
         Of what is there; the checksums are not known.
+    waiting : frozenset of str
+        Names of what waits to be written.
     """
 
     tasks: frozenset[tuple[int, ...]] = frozenset()
     keys: frozenset[str] = frozenset()
     receipt: Receipt | None = None
+    waiting: frozenset[str] = frozenset()
+
+
+async def complete_keys(
+    target: Target, keys: frozenset[str], *, resume: bool, whole: bool
+) -> frozenset[str]:
+    """Return which of the keys that are there are complete, and note whether all are from now on.
+
+    Parameters
+    ----------
+    target : Target
+    keys : frozenset of str
+    resume : bool
+        Whether they are of a write that was broken off.
+    whole : bool
+        Whether one task writes each chunk from now on.
+    """
+    core, number = target.core, target.number
+    if target.kind == "update":
+        return keys
+    if resume:
+        note = await own_note(core, number)
+        if target.kind == "new" and note.waits and not note.cleared:
+            # what is there may be of the array that was being deleted
+            await delete_chunks(core.store, core.path, [target.naming], [core.spec])
+            await change_note(core, number, cleared=True)
+            keys = frozenset()
+        if not note.whole:
+            keys = frozenset()
+    if not whole:
+        await change_note(core, number, whole=False)
+    return keys
 
 
 def find_done(plan: ArrayPlan, target: Target, keys: frozenset[str]) -> Done:
@@ -70,3 +108,21 @@ def _units(plan: ArrayPlan, task: tuple[int, ...]) -> list[list[int]]:
         found.append(axis.units[first:stop].tolist())
     assert math.prod(map(len, found)) or not plan.ntasks
     return found
+
+
+def find_waiting(plan: ArrayPlan, target: Target, done: Done) -> Done:
+    """Return what is done, with what waits to be written.
+
+    Raises
+    ------
+    ValueError
+        If all waits, but not in the pieces of this plan: it cannot be computed again.
+    """
+    names = target.core.store._home.drive(names_that_wait, target)
+    tasks = [task for task in plan.tasks() if task not in done.tasks]
+    if target.staged and any(waiting_name(plan.region(task)) not in names for task in tasks):
+        raise ValueError(
+            f"the write to {target.core.url} that was broken off was of a dask array with other "
+            "blocks, or with another region or align=: give the same to go on with it"
+        )
+    return replace(done, waiting=names)

@@ -20,7 +20,11 @@ from zarrstore.abc import Capability, Store
 from zarrstore.chunks import Progress
 from zarrstore.errors import NotShareableError
 
-__all__ = ["check_shared", "run_graph", "scheduler_of"]
+__all__ = ["batch_bytes", "check_shared", "run_graph", "scheduler_of"]
+
+_BATCH_BYTES = 2**24
+_BATCH_BYTES_APART = 2**20
+"""Of blocks in several processes, that have to be sent to the one that writes them together."""
 
 _IMPORTED_BY = os.getpid()
 
@@ -48,6 +52,11 @@ def _stays_here(get: Any) -> bool:
         return type(executor).__name__ in ("ThreadPoolExecutor", "SynchronousExecutor")
     workers = client.scheduler_info(n_workers=-1)["workers"]
     return bool(workers) and all(address.startswith("inproc://") for address in workers)
+
+
+def batch_bytes(get: Any) -> int:
+    """Return how many bytes of small blocks beside each other one task writes."""
+    return _BATCH_BYTES if _stays_here(get) else _BATCH_BYTES_APART
 
 
 def check_shared(stores: Iterable[Store], get: Any) -> None:

@@ -2,40 +2,56 @@
 
 A new array has no metadata until all of its chunks are there, so nobody can open it half written.
 An array that is replaced stays as it is: the chunks of the new one get keys that the old one does
-not use (``c.0.0`` beside ``c/0/0``), and the metadata is swapped when all are there. A note beside
-the array says meanwhile what is being written, so that a write that was broken off can go on.
+not use (`zarrstore.hierarchy.replacing`). A note beside the array says meanwhile what is being
+written, so that a write that was broken off can go on, and whose turn it is: of two writes that
+replace one array, the second takes the note, and the first is refused from then on.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import pickle
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import cloudpickle
-import msgspec
 
 from zarrstore.abc import Capability, Store
-from zarrstore.errors import (
-    ConflictError,
-    NodeExistsError,
-    NotShareableError,
-    UnsupportedOperationError,
+from zarrstore.dask.current import difference
+from zarrstore.dask.notes import (
+    NOTE_KEY,
+    Note,
+    as_json,
+    change_note,
+    conflict,
+    own_note,
+    read_note,
+    take_note,
 )
-from zarrstore.fan_out import each_bounded, map_bounded
+from zarrstore.errors import ConflictError, NodeExistsError, NotShareableError
+from zarrstore.fan_out import map_bounded
 from zarrstore.format.array_spec import compile_spec
-from zarrstore.format.documents import dumps
+from zarrstore.hierarchy import replacing
 from zarrstore.hierarchy.array_core import ArrayCore
-from zarrstore.hierarchy.creating import NewNode, write_document
-from zarrstore.hierarchy.formats import FORMATS, AnyArrayDocument, format_of
-from zarrstore.hierarchy.group_core import GroupCore, open_node
+from zarrstore.hierarchy.chunk_namings import choose, meets, naming_of, next_namings
+from zarrstore.hierarchy.chunk_uses import CLAIM_NAME, use_at
+from zarrstore.hierarchy.creating import NewNode
+from zarrstore.hierarchy.formats import FORMATS, AnyArrayDocument
 from zarrstore.hierarchy.nodes import not_found
 from zarrstore.hierarchy.options import AccessMode, ArrayOptions, config_of
 from zarrstore.hierarchy.options_v2 import array_document
+from zarrstore.hierarchy.replacing import (
+    SameNamesError,
+    array_at,
+    chunks_by_naming,
+    create,
+    delete_chunks,
+    fence,
+    put_in_place,
+)
 from zarrstore.hierarchy.resizing import chunks_stored
 from zarrstore.keys import join
 
@@ -44,14 +60,12 @@ __all__ = [
     "Target",
     "begin",
     "check_can_replace",
+    "check_own",
     "clear_old",
     "find_target",
     "finish",
     "tidy_up",
 ]
-
-NOTE_KEY = ".zarrstore-write"
-"""Beside an array that is being written: what it is to be."""
 
 Kind: TypeAlias = Literal["new", "swap", "replace", "update"]
 
@@ -74,6 +88,10 @@ class Target:
         Of this write.
     staged : bool
         Whether all of it is computed, and waits elsewhere, before anything is written.
+    before : str
+        The number of the write whose place this one takes, if there was one.
+    contested : bool
+        Whether that one, if it has not ended, may be writing to the same keys.
     """
 
     core: ArrayCore
@@ -81,14 +99,21 @@ class Target:
     old: AnyArrayDocument | None = None
     number: str = ""
     staged: bool = False
+    before: str = ""
+    contested: bool = False
 
     @property
     def staging(self) -> str:
         """The path below which data waits, if it has to."""
         return join(self.core.path, f"{NOTE_KEY}-{self.number}")
 
+    @property
+    def naming(self) -> str:
+        """How the chunks are named."""
+        return naming_of(self.core.spec)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        parts = self.core, self.kind, self.old, self.number, self.staged
+        parts = tuple([getattr(self, each.name) for each in dataclasses.fields(self)])
         return _unpickled, (cloudpickle.dumps(parts),)
 
 
@@ -113,12 +138,6 @@ def _unpickled(data: bytes) -> Any:
         return _Elsewhere(error)
 
 
-class _Note(msgspec.Struct):
-    number: str
-    document: dict[str, dict[str, Any]]
-    cleared: bool = False
-
-
 async def find_target(
     store: Store, path: str, mode: AccessMode, options: ArrayOptions, resume: bool
 ) -> Target:
@@ -133,17 +152,10 @@ async def find_target(
     ValueError
         If what is to go on is not what was begun.
     """
-    questions: list[Callable[[Store, str], Awaitable[Any]]] = [open_node, _read_note]
+    questions: list[Callable[[Store, str], Awaitable[Any]]] = [array_at, read_note, _claimed]
     if mode in ("a", "w-") and not resume:
         questions.append(_is_empty)
-    node, note, *is_empty = await map_bounded(lambda ask: ask(store, path), questions)
-    if isinstance(node, GroupCore):
-        raise NodeExistsError(
-            f"{node.url} is a group, and an array is to be written there; delete the group, or "
-            "give another path",
-            store=store.url,
-            key=path,
-        )
+    node, note, claimed, *is_empty = await map_bounded(lambda ask: ask(store, path), questions)
     if node is None and mode in ("r", "r+"):
         raise not_found(store, path, "array")
     if node is not None and mode == "w-":
@@ -161,20 +173,19 @@ async def find_target(
             )
         node.write_empty_chunks = config_of(options).write_empty_chunks
         return Target(node, "update", number=uuid.uuid4().hex)
-    target = await _new_target(store, path, node, options)
-    if not resume:
-        if mode != "w":
-            _check_nothing(store, path, note, all(is_empty))
-        return target
-    return _resumed(target, note)
+    if not resume and mode != "w":
+        _check_nothing(store, path, note, all(is_empty))
+    wanted = note.using if resume and note is not None else None
+    target = await _new_target(store, path, node, options, note or Note(), claimed, wanted)
+    return _resumed(target, note) if resume else target
 
 
-def _resumed(target: Target, note: _Note | None) -> Target:
+def _resumed(target: Target, note: Note | None) -> Target:
     """Return a target that goes on with what a note tells of."""
     url = target.core.url
     if note is None:
         raise ValueError(f"there is nothing to resume at {url}: no write was broken off there")
-    if _json(target.core.document) != note.document:
+    if as_json(target.core.document) != note.document:
         raise ValueError(
             f"the write that was broken off at {url} was of an array with other metadata; begin "
             "anew with mode='w'"
@@ -184,64 +195,67 @@ def _resumed(target: Target, note: _Note | None) -> Target:
 
 
 async def _new_target(
-    store: Store, path: str, node: ArrayCore | None, options: ArrayOptions
+    store: Store,
+    path: str,
+    node: ArrayCore | None,
+    options: ArrayOptions,
+    note: Note,
+    claimed: list[str],
+    wanted: list[str] | None,
 ) -> Target:
+    """Return what is to be, with names for its chunks that nobody uses, as far as can be.
+
+    Parameters
+    ----------
+    note : Note
+        Of another write, whose place this one may take.
+    claimed : list of str
+        How chunks are named that savers write or delete.
+    wanted : list of str, optional
+        How the chunks are named of a write that goes on.
+    """
     new = NewNode(store, path, overwrite=True)  # what is there is known
     default = 3 if node is None else node.document.zarr_format
     format = await new.find_format(options.get("zarr_format"), default=default)
     document = array_document(options, format.version)
-    kind: Kind = "new"
-    if node is not None:
-        kind = "swap"
-        if _keys_meet(document, node.document):
-            for change in _other_keys(options, format.version):
-                other = array_document({**options, **change}, format.version)
-                if not _keys_meet(other, node.document):
-                    document = other
-                    break
-            else:
-                kind = "replace"
+    now = None if node is None else naming_of(node.spec)
+    naming = naming_of(compile_spec(document))
+    if options.get("chunk_key_encoding") or options.get("dimension_separator"):
+        ways: dict[str, Any] = {} if now is not None and meets(naming, [now]) else {naming: {}}
+    else:
+        ways = next_namings(format.version, len(document.shape), now)
+    if wanted is not None:
+        ways = {each: ways[each] for each in wanted if each in ways}
+    written = [] if wanted is not None else [*note.still_left, *note.using]
+    chosen = choose(ways, claimed, written)
+    kind: Kind = "new" if node is None else "swap"
+    if chosen is not None:
+        document = array_document({**options, **ways[chosen]}, format.version)
+    elif meets(naming, claimed) or (node is None and wanted is None):
+        raise conflict(store, path, f"a saver writes there, unless the key {CLAIM_NAME!r} is old")
+    elif node is not None:
+        kind = "replace"
     write_empty = config_of(options).write_empty_chunks
     core = ArrayCore(store, path, document, compile_spec(document), write_empty)
-    old = None if node is None else node.document
-    return Target(core, kind, old, uuid.uuid4().hex)
+    return Target(
+        core,
+        kind,
+        None if node is None else node.document,
+        uuid.uuid4().hex,
+        before=note.number,
+        contested=chosen is not None and meets(chosen, written),
+    )
 
 
-def _keys_meet(a: AnyArrayDocument, b: AnyArrayDocument) -> bool:
-    """Tell whether chunks of two arrays in one place may have the same key."""
-    first, second = [compile_spec(each) for each in (a, b)]
-    keys = {spec.keys.key((0,) * len(spec.shape)) for spec in (first, second)}
-    return len(keys) == 1
-
-
-def _other_keys(options: Mapping[str, Any], version: int) -> list[ArrayOptions]:
-    """Return options by which chunks get other keys, unless the keys are asked for."""
-    if options.get("chunk_key_encoding") or options.get("dimension_separator"):
-        return []
-    if version == 2:
-        return [{"dimension_separator": "/"}, {"dimension_separator": "."}]
-    return [
-        {"chunk_key_encoding": {"name": "default", "separator": "/"}},
-        {"chunk_key_encoding": {"name": "default", "separator": "."}},
-        {"chunk_key_encoding": {"name": "v2", "separator": "."}},
-    ]
-
-
-def _json(document: AnyArrayDocument) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(dumps(format_of(document).files(document)))
-    return found
-
-
-async def _read_note(store: Store, path: str) -> _Note | None:
-    data = await store.get(join(path, NOTE_KEY))
-    return None if data is None else msgspec.json.decode(data, type=_Note)
+async def _claimed(store: Store, path: str) -> list[str]:
+    return (await use_at(store, path, CLAIM_NAME)).now
 
 
 async def _is_empty(store: Store, path: str) -> bool:
     return Capability.LIST not in store.capabilities or await store.is_empty(path)
 
 
-def _check_nothing(store: Store, path: str, note: _Note | None, is_empty: bool) -> None:
+def _check_nothing(store: Store, path: str, note: Note | None, is_empty: bool) -> None:
     """Refuse to mix with chunks that something else has left there."""
     if note is None and is_empty:
         return
@@ -272,56 +286,80 @@ async def begin(target: Target, mode: AccessMode, resume: bool) -> frozenset[str
         if target.kind == "replace":
             return frozenset()
         return frozenset([key async for key, _ in chunks_stored(store, path, target.core.spec)])
-    can_delete = Capability.DELETE in store.capabilities
-    if mode == "w" and can_delete:
-        if target.kind == "new":
-            await store.delete_dir(path)
-        else:
+    await take_note(target.core, target.number, target.before)
+    try:
+        await _check_names(target)
+        if mode == "w" and Capability.DELETE in store.capabilities:
             await _delete_leftovers(target)
-    note = _Note(target.number, _json(target.core.document))
-    data = msgspec.json.encode(note)
-    key = join(path, NOTE_KEY)
-    if Capability.CREATE_EXCLUSIVE not in store.capabilities:
-        await store.set(key, data)
-    elif not await store.set_if_not_exists(key, data):
-        raise ConflictError(
-            f"another write to {target.core.url} began at this moment; one of the two can go on",
-            store=store.url,
-            key=key,
-        )
+    except Exception:
+        with suppress(Exception):
+            await store.delete(join(path, NOTE_KEY))
+        raise
     return frozenset()
+
+
+async def _check_names(target: Target) -> None:
+    """Look again for others who use the same names, now that they can see who uses them here."""
+    store, path = target.core.store, target.core.path
+    questions: list[Callable[[Store, str], Awaitable[Any]]] = [_claimed]
+    if target.kind == "swap":
+        questions.append(_named)
+    elif target.kind == "new":
+        questions += [format.exists for format in FORMATS]
+    claimed, *found = await map_bounded(lambda ask: ask(store, path), questions)
+    used = [*claimed, *(found if target.kind == "swap" else ())]
+    if meets(target.naming, used) or (target.kind == "new" and any(found)):
+        raise conflict(store, path, "another wrote at this moment")
+
+
+async def _named(store: Store, path: str) -> str:
+    """Return how the chunks of the array that is there are named; empty if there is none."""
+    now = await array_at(store, path)
+    return "" if now is None else naming_of(now.spec)
 
 
 async def _delete_leftovers(target: Target) -> None:
     """Delete what a write that was broken off has left beside an array."""
     core = target.core
+    if target.contested and target.old is not None:
+        # who is about to put in its place what is deleted now
+        await fence(ArrayCore(core.store, core.path, target.old, compile_spec(target.old)))
     if Capability.LIST in core.store.capabilities:
         async for name in core.store.list_dir(core.path):
             if name.startswith(f"{NOTE_KEY}-"):
                 await core.store.delete_dir(join(core.path, name))
-    if target.kind == "swap":
-        await _delete_chunks(core)
-    await core.store.delete(join(core.path, NOTE_KEY))
+    if target.kind != "replace":
+        await delete_chunks(core.store, core.path, [target.naming], [core.spec])
+
+
+async def check_own(target: Target) -> None:
+    """Raise `ConflictError` if another write has taken the place of this one."""
+    if target.kind != "update":
+        await own_note(target.core, target.number)
 
 
 async def clear_old(target: Target) -> None:
     """Delete the array whose keys the new one takes, once the data of that is safe elsewhere.
 
     Does so once, however often it is called: it must not delete what came in the place of it.
+
+    Raises
+    ------
+    ConflictError
+        If another write has taken the place of this one.
     """
     if target.kind != "replace":
         return
     core = target.core
-    note = await _read_note(core.store, core.path)
-    if note is None or note.number != target.number or note.cleared:
+    if (await own_note(core, target.number)).cleared:
         return
     for format in FORMATS:
         for name in format.names:
             await core.store.delete(join(core.path, name))
     assert target.old is not None
-    await _delete_chunks(ArrayCore(core.store, core.path, target.old, compile_spec(target.old)))
-    note.cleared = True
-    await core.store.set(join(core.path, NOTE_KEY), msgspec.json.encode(note))
+    spec = compile_spec(target.old)
+    await delete_chunks(core.store, core.path, [naming_of(spec)], [spec])
+    await change_note(core, target.number, cleared=True)
 
 
 async def finish(target: Target) -> None:
@@ -331,62 +369,72 @@ async def finish(target: Target) -> None:
     ------
     NodeExistsError
         If there is another node now.
+    ConflictError
+        If another write has taken the place of this one.
     """
     core = target.core
     if target.kind == "update":
         return
     if target.kind == "swap":
-        await write_document(core.store, core.path, core.document)
-        for format in FORMATS:
-            for name in format.names if format is not core.format else ():
-                await core.store.delete(join(core.path, name))
+        try:
+            await put_in_place(core, lambda: check_own(target))
+        except SameNamesError:
+            await check_own(target)
+            await _check_is_there(core)
         return
-    new = NewNode(core.store, core.path)
     try:
-        await new.find_format(core.document.zarr_format)
-        await new.write(core.document, attributes_first=True)
+        await create(core, lambda: check_own(target))
     except NodeExistsError:
         stored = await core.format.read(core.store, core.path)
         if stored != core.document:
             raise
 
 
+async def _check_is_there(core: ArrayCore) -> None:
+    """Raise `ConflictError` unless an array is there already, of whatever length by now."""
+    now = await array_at(core.store, core.path)
+    if now is None or difference(now.spec, core.spec) is not None:
+        raise conflict(core.store, core.path, "another array of the same names came meanwhile")
+
+
 async def tidy_up(target: Target) -> None:
     """Delete what is of no use any more once the array is complete."""
-    core = target.core
-    if Capability.DELETE not in core.store.capabilities:
+    store, path = target.core.store, target.core.path
+    if Capability.DELETE not in store.capabilities:
         return
-    if target.kind == "swap":
-        assert target.old is not None
-        spec = compile_spec(target.old)
-        await _delete_chunks(ArrayCore(core.store, core.path, target.old, spec))
     if target.staged:
-        await core.store.delete_dir(target.staging)
-    if target.kind != "update":
-        await core.store.delete(join(core.path, NOTE_KEY))
-
-
-async def _delete_chunks(core: ArrayCore) -> None:
-    keys = [key async for key in _chunk_keys(core)]
-    await each_bounded(core.store.delete, keys, count=len(keys))
-
-
-async def _chunk_keys(core: ArrayCore) -> AsyncIterator[str]:
-    if Capability.LIST in core.store.capabilities:
-        async for key, _ in chunks_stored(core.store, core.path, core.spec):
-            yield key
+        await store.delete_dir(target.staging)
+    if target.kind == "update":
         return
-    for coords in itertools.product(*map(range, core.spec.grid.grid_shape)):
-        yield join(core.path, core.spec.keys.key(coords))
+    try:
+        await check_own(target)
+        if target.kind == "swap":
+            await _delete_old_chunks(target)
+    except ConflictError:
+        return  # what is there is for another to tidy up
+    await store.delete(join(path, NOTE_KEY))
+
+
+async def _delete_old_chunks(target: Target) -> None:
+    """Delete all chunks but those of the array that is there, and those that others use.
+
+    Those of one naming at a time: there has to be one for who would begin meanwhile.
+    """
+    core = target.core
+    store, path = core.store, core.path
+    assert target.old is not None
+    old = compile_spec(target.old)
+    can_list = Capability.LIST in store.capabilities
+    for naming in await chunks_by_naming(store, path) if can_list else [naming_of(old)]:
+        if naming == target.naming:
+            continue
+        await change_note(core, target.number, using=[naming])
+        if not meets(naming, [*await _claimed(store, path), await _named(store, path)]):
+            await delete_chunks(store, path, [naming], [old])
 
 
 def check_can_replace(target: Target) -> None:
-    """Raise `UnsupportedOperationError` if an array would have to be deleted and cannot be."""
-    store = target.core.store
-    if target.old is not None and Capability.DELETE not in store.capabilities:
-        raise UnsupportedOperationError(
-            f"{store.url} cannot delete, which the array that is replaced must be; write to "
-            "another path",
-            store=store.url,
-            key=target.core.path,
-        )
+    """Raise `UnsupportedOperationError` if a store cannot have an array replaced, or made last."""
+    if target.kind != "update":
+        core = target.core
+        replacing.check_can_replace(core.store, core.path, target.old is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from zarrstore.dask.at_work import at_work
-from zarrstore.dask.receipts import NotingStore, Receipt, Written, crc32c, merged
-from zarrstore.dask.targets import Target, clear_old
+from zarrstore.dask.checks import Casting, checked_block
+from zarrstore.dask.receipts import NotingStore, Receipt, Written, merged
+from zarrstore.dask.staging import note_all_waits
+from zarrstore.dask.targets import Target, check_own, clear_old
 from zarrstore.fan_out import each_bounded
 from zarrstore.format.array_spec import compile_spec
 from zarrstore.hierarchy.array import Array
@@ -29,6 +32,7 @@ __all__ = [
     "stage_box",
     "unstaged",
     "wait_for_all",
+    "waiting_name",
     "write_box",
 ]
 
@@ -45,13 +49,25 @@ class Writer:
     target : Target
     attempt : str
         What is one write here: one that goes on with it later is another.
+    dtype : numpy.dtype
+        Of the dask array.
+    casting : str
+        How elements may be cast.
     complete : frozenset of str
         Keys that need not be written.
     """
 
     target: Target
     attempt: str
+    dtype: np.dtype[Any]
+    casting: Casting = "safe"
     complete: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def checked(self, blocks: Sequence[Any]) -> list[Any]:
+        """Return blocks as arrays of numpy whose elements may be cast as they will be."""
+        core = self.target.core
+        how = self.dtype, core.spec.dtype, self.casting, core.url
+        return [checked_block(block, *how) for block in blocks]
 
 
 @dataclass(frozen=True)
@@ -123,7 +139,8 @@ def _spans(lengths: Sequence[int], skipped: int, length: int) -> list[tuple[slic
 
 def _plain(block: Any, shape: tuple[int, ...]) -> NDArray:
     if isinstance(block, np.ma.MaskedArray):
-        if np.ma.is_masked(block):
+        # of records each field may be masked
+        if np.ma.getmaskarray(block).view(bool).any():
             raise TypeError(
                 "a block is masked, and a stored array has no mask: fill it first, with "
                 "dask.array.ma.filled(array, value)"
@@ -150,7 +167,7 @@ def write_box(writer: Writer, box: Box, blocks: Sequence[Any], *_: object) -> Re
     *_ : object
         Results of the tasks that come before this one.
     """
-    return _write(writer, box, list(_pieces(box, blocks)))
+    return _write(writer, box, list(_pieces(box, writer.checked(blocks))))
 
 
 def _pieces(box: Box, blocks: Sequence[Any]) -> Iterator[tuple[Region, Any]]:
@@ -186,11 +203,15 @@ def _write(writer: Writer, box: Box, pieces: Sequence[tuple[Region, Any]]) -> Re
     noted = dataclasses.replace(core, store=noting)
     requests = [(noted.request(region), values) for region, values in pieces]
 
-    async def write(each: tuple[Request, Any]) -> None:
-        await noted.write_request(*each)
+    async def write(each: tuple[Request, Any] | None) -> None:
+        if each is None:
+            await check_own(writer.target)
+        else:
+            await noted.write_request(*each)
 
     async def write_all() -> None:
-        await each_bounded(write, requests, count=len(requests))
+        # a slow store does both at once
+        await each_bounded(write, [None, *requests], count=1 + len(requests))
 
     with at_work(writer.attempt):
         core.store._home.drive(write_all)
@@ -204,17 +225,27 @@ def stage_box(writer: Writer, box: Box, blocks: Sequence[Any]) -> int:
     """
     waiting = _waiting(writer, box)
     drive = waiting.store._home.drive
+    drive(check_own, writer.target)
     if not drive(_is_there, waiting):
-        values = waiting.values(assembled(box, blocks), box.shape).reshape(waiting.spec.shape)
-        drive(waiting.write, ..., values)
+        elements = assembled(box, writer.checked(blocks))
+        values = waiting.values(elements, box.shape).reshape(waiting.spec.shape)
+        with at_work(writer.attempt):
+            drive(waiting.write, ..., values)
     return box.number
+
+
+def waiting_name(region: Region) -> str:
+    """Return under which name the elements of a region wait.
+
+    With other regions, after a write was broken off, nothing of what waits is used.
+    """
+    return hashlib.blake2b(repr(region).encode(), digest_size=16).hexdigest()
 
 
 def _waiting(writer: Writer, box: Box) -> ArrayCore:
     """Return the array of one chunk, without metadata, in which a box waits."""
     core = writer.target.core
-    # with other boxes, after a write was broken off, nothing of what waits is used
-    name = f"{box.number}-{crc32c(repr(box.region).encode()):08x}"
+    name = waiting_name(box.region)
     lengths = iter(box.shape)
     shape = tuple([next(lengths) if isinstance(item, slice) else 1 for item in box.region])
     options = like_options(Array(core), {"shape": shape, "chunks": shape})
@@ -230,8 +261,10 @@ async def _is_there(waiting: ArrayCore) -> bool:
 
 def wait_for_all(writer: Writer, staged: Sequence[Any]) -> int:
     """Do what must not be done before all elements wait."""
-    store = writer.target.core.store
-    store._home.drive(clear_old, writer.target)
+    drive = writer.target.core.store._home.drive
+    with at_work(writer.attempt):
+        drive(note_all_waits, writer.target)
+        drive(clear_old, writer.target)
     return len(staged)
 
 

@@ -4,46 +4,35 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 import dask
-import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
-from zarrstore.dask.checks import Casting, check_casting, check_source, targets_read
+from zarrstore.dask.checks import Casting, check_casting, check_names, check_progress, check_source
 from zarrstore.dask.graph import Job, write_graph
+from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
+from zarrstore.dask.reads import targets_read
 from zarrstore.dask.results import StoreResult, StoreTask
-from zarrstore.dask.resuming import Done, find_done
-from zarrstore.dask.running import check_shared, scheduler_of
-from zarrstore.dask.targets import Target, begin, check_can_replace, find_target
+from zarrstore.dask.resuming import Done, complete_keys, find_done, find_waiting
+from zarrstore.dask.running import batch_bytes, check_shared, scheduler_of
+from zarrstore.dask.staging import check_can_wait
+from zarrstore.dask.targets import Target, begin
 from zarrstore.dask.tasks import Writer
-from zarrstore.errors import ReadOnlyError
 from zarrstore.format.array_spec import ArraySpec, compile_spec
-from zarrstore.hierarchy import functions
 from zarrstore.hierarchy.array import Array
-from zarrstore.hierarchy.options import AccessMode, ArrayOptions
+from zarrstore.hierarchy.options import ArrayOptions
 from zarrstore.hierarchy.options_v2 import array_document
 from zarrstore.registry import StoreLike
-from zarrstore.runtime import drive_inline
 
 __all__ = ["plan_store", "store", "store_dask", "to_zarr"]
 
 Mode: TypeAlias = Literal["r+", "a", "w", "w-"]
-
-
-@dataclass(frozen=True)
-class Order:
-    """One dask array, and where it is to go."""
-
-    source: Any
-    target: Target
-    region: Any
-    mode: AccessMode
-    resume: bool = False
 
 
 @overload
@@ -134,7 +123,7 @@ def to_zarr(
         Called with the number of tasks that have written and of all; ``True`` shows a bar.
     resume : bool, default False
         Go on with a write of the same data that was broken off: what is there is not written
-        again.
+        again. With ``r+``, of a dask array made of the array itself: what waits is put there.
     scheduler : optional
         As dask takes it; by default what is configured, the current client, or threads.
     storage_options : mapping, optional
@@ -153,11 +142,13 @@ def to_zarr(
     ValueError
         If shapes differ, or chunk sizes are unknown.
     TypeError
-        If elements would be changed by being cast.
+        If elements would be changed by being cast, those of a block too.
     NotShareableError
         If the scheduler runs tasks in other processes, and the store lives in this one.
     NodeExistsError, NodeNotFoundError
         If the mode needs an array that is not there, or forbids one that is.
+    ConflictError
+        If the array was replaced since it was opened, or another write into it is to go on first.
 
     Examples
     --------
@@ -167,6 +158,7 @@ def to_zarr(
     ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], ['c/0', 'c/1', 'c/2'], 3)
     """
     check_source(array)
+    check_progress(progress)
     options = _creation(array, chunks, shards, create)
     mode = mode or ("w-" if region is None and not isinstance(store_like, Array) else "r+")
     if mode not in get_args(Mode):
@@ -175,7 +167,7 @@ def to_zarr(
         raise ValueError(
             f"a region is of an array that is there, and mode {mode!r} makes a new one"
         )
-    target = _find(store_like, path, mode, options, resume, storage_options)
+    target = target_at(store_like, path, mode, options, resume, storage_options)
     if target.kind == "update" and (create or chunks is not None or shards is not None):
         given = {**create, "chunks": chunks, "shards": shards}
         names = ", ".join(sorted(name for name, value in given.items() if value is not None))
@@ -191,6 +183,8 @@ _OF_DASK = {"component": "path=", "overwrite": "mode='w'"}
 def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -> ArrayOptions:
     for name in create.keys() & _OF_DASK.keys():
         raise TypeError(f"{name}= is dask's own; use {_OF_DASK[name]} here")
+    for name in create.keys() & {"shape", "data"}:
+        raise TypeError(f"{name}= is that of the dask array: leave it out")
     options = {"dtype": array.dtype, **create, "shape": array.shape}
     if shards is not None:
         options["shards"] = shards
@@ -200,25 +194,6 @@ def _creation(array: Any, chunks: Any, shards: Any, create: Mapping[str, Any]) -
         regular = all(isinstance(pieces_of(lengths), int) for lengths in array.chunks)
         options["chunks"] = array.chunksize if regular and array.size else "auto"
     return cast("ArrayOptions", options)
-
-
-def _find(
-    store_like: Any,
-    path: str,
-    mode: AccessMode,
-    options: ArrayOptions,
-    resume: bool,
-    storage_options: Mapping[str, Any] | None,
-) -> Target:
-    at = drive_inline(functions.place, store_like, path, "a", storage_options)
-    if at.store.read_only:
-        raise ReadOnlyError(
-            f"{at.store.url} was opened read-only; open it with mode 'r+' or 'a' to write",
-            store=at.store.url,
-        )
-    target = at.store._home.drive(find_target, at.store, at.path, mode, options, resume)
-    check_can_replace(target)
-    return target
 
 
 @overload
@@ -284,7 +259,8 @@ def store(
     >>> array[:]
     array([0, 1, 2, 3, 4, 5])
     """
-    orders = _orders(sources, targets, regions)
+    check_progress(progress)
+    orders = orders_of(sources, targets, regions)
     task = task_of(orders, align, casting, split_every, scheduler if compute else False)
     return task.compute(scheduler=scheduler, progress=progress) if compute else task
 
@@ -353,14 +329,16 @@ def plan_store(
     if targets is not None:
         if create:
             raise TypeError(f"{', '.join(sorted(create))}: the targets have their own")
-        return StorePlan([plan_order(order, align) for order in _orders(sources, targets, regions)])
+        orders = orders_of(sources, targets, regions, writable=False)
+        return StorePlan([plan_order(order, align) for order in orders])
     if regions is not None:
         raise TypeError("regions are of targets: give both")
     plans = []
-    for source in _listed(sources):
+    for source in listed(sources):
         check_source(source)
         spec = new_spec(source, **create)
-        plans.append(_planned(source, spec, None, align, "a new array"))
+        together = batch_bytes(scheduler_of())
+        plans.append(_planned(source, spec, None, align, "a new array", together))
     return StorePlan(plans)
 
 
@@ -369,57 +347,22 @@ def new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: A
     return compile_spec(array_document(options, options.get("zarr_format") or 3))
 
 
-def _orders(sources: Any, targets: Any, regions: Any) -> list[Order]:
-    sources, targets = _listed(sources), _listed(targets)
-    if len(sources) != len(targets):
-        raise ValueError(f"{len(sources)} sources for {len(targets)} targets: give as many of each")
-    if regions is None or _is_region(regions):
-        regions = [regions] * len(sources)
-    if len(regions) != len(sources):
-        raise ValueError(f"{len(regions)} regions for {len(sources)} sources: give as many, or one")
-    orders = []
-    for source, given, region in zip(sources, targets, regions, strict=True):
-        check_source(source)
-        orders.append(Order(source, _target(given), region, "r+"))
-    return orders
-
-
-def _listed(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, list | tuple) else [given]
-
-
-def _is_region(given: Any) -> bool:
-    """Tell one region from one for each source."""
-    if isinstance(given, tuple):
-        return not any(isinstance(item, tuple) for item in given) and any(
-            isinstance(item, slice | int | np.integer) or item is Ellipsis for item in given
-        )
-    return isinstance(given, slice | int | np.integer) or given is Ellipsis
-
-
-def _target(given: Any) -> Target:
-    if isinstance(given, Array):
-        core = given._core
-        core._check_writable()
-        return Target(core, "update", number=uuid.uuid4().hex)
-    if hasattr(given, "store_path"):  # of zarr-python
-        return _find(given.store, given.path, "r+", {}, False, None)
-    raise TypeError(
-        f"a target is an array in a store, not {type(given).__name__}; to_zarr makes a new one, "
-        "and zarrstore.open_array opens one that is there"
-    )
-
-
-def plan_order(order: Order, align: Align, **how: Any) -> ArrayPlan:
-    core = order.target.core
-    return _planned(order.source, core.spec, order.region, align, core.url, **how)
+def plan_order(order: Order, align: Align, scheduler: Any = None) -> ArrayPlan:
+    """Plan a write by a scheduler, without its being begun."""
+    core, target = order.target.core, order.target
+    # chunks that are there are looked for by each block; what waits, as it was written
+    by_block = order.resume and not target.staged and target.kind != "replace"
+    together = 0 if by_block else batch_bytes(scheduler_of(scheduler))
+    return _planned(order.source, core.spec, order.region, align, core.url, together)
 
 
 def _planned(
-    source: Any, spec: ArraySpec, region: Any, align: Align, url: str, **how: Any
+    source: Any, spec: ArraySpec, region: Any, align: Align, url: str, together: int
 ) -> ArrayPlan:
     most = 2 * parse_bytes(dask.config.get("array.chunk-size", "128MiB"))
-    return plan_array(source.chunks, spec, region, align, url=url, most_bytes=most, **how)
+    return plan_array(
+        source.chunks, spec, region, align, url=url, most_bytes=most, batch_bytes=together
+    )
 
 
 def task_of(
@@ -435,25 +378,28 @@ def task_of(
     for order in orders:
         core = order.target.core
         check_casting(order.source.dtype, core.spec.dtype, casting, core.url)
-        plans.append(plan_order(order, align, batches=not order.resume))
+        plans.append(plan_order(order, align, scheduler or None))
     plan = StorePlan(plans)
     stores = [order.target.core.store for order in orders]
     if scheduler is not False:
         check_shared(stores, scheduler_of(scheduler))
     blocks = _blocks([order.source for order in orders])
-    read = targets_read(blocks, [order.target.core for order in orders])
+    updated = [order.target.core for order in orders if order.target.kind == "update"]
+    read = targets_read(blocks, updated)
     jobs = []
     attempt = uuid.uuid4().hex
     targets = tuple([_staged(order.target, read) for order in orders])
     for order, each, target in zip(orders, plan, targets, strict=True):
-        jobs.append(Job(order.source.name, each, Writer(target, attempt)))
+        writer = Writer(target, attempt, order.source.dtype, casting)
+        jobs.append(Job(order.source.name, each, writer))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
-    done = [_begun(order, each) for order, each in zip(orders, plan, strict=True)]
-    if any(each.receipt for each in done):
+    threes = zip(orders, plan, targets, strict=True)
+    done = [_begun(order, each, target) for order, each, target in threes]
+    if any(each.receipt or each.waiting for each in done):
         pairs = zip(jobs, done, strict=True)
         graph = write_graph([_without(job, each) for job, each in pairs], split_every)
     name = f"zarrstore-{dask.base.tokenize(graph.writes, graph.receipts)}"
-    tasks = {**blocks, **graph.tasks, name: (_listing, graph.receipts)}
+    tasks = {**graph.with_blocks(blocks), name: (_listing, graph.receipts)}
     return StoreTask(
         HighLevelGraph.from_collections(name, tasks, []),
         name,
@@ -475,20 +421,27 @@ def _staged(target: Target, read: Collection[str]) -> Target:
 
 def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     """Return the graph that computes the blocks of dask arrays."""
+    if not sources:
+        return {}
+    check_names(sources)
     merged = HighLevelGraph.merge(*[source.__dask_graph__() for source in sources])
     keys = [source.__dask_keys__() for source in sources]
     return dict(sources[0].__dask_optimize__(merged, keys))
 
 
-def _begun(order: Order, plan: ArrayPlan) -> Done:
-    target = order.target
-    keys = target.core.store._home.drive(begin, target, order.mode, order.resume)
-    return find_done(plan, target, keys)
+def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
+    drive = target.core.store._home.drive
+    if target.kind == "update" and target.staged:
+        drive(check_can_wait, target)
+    keys = drive(begin, order.target, order.mode, order.resume)
+    noted = partial(complete_keys, resume=order.resume, whole=plan.how != "lock")
+    done = find_done(plan, target, drive(noted, target, keys))
+    return find_waiting(plan, order.target, done) if order.resume and target.staged else done
 
 
 def _without(job: Job, done: Done) -> Job:
     writer = replace(job.writer, complete=done.keys)
-    return replace(job, writer=writer, complete=done.tasks)
+    return replace(job, writer=writer, complete=done.tasks, waiting=done.waiting)
 
 
 def _listing(receipts: list[Any]) -> list[Any]:

@@ -31,10 +31,11 @@ except ImportError as error:
 from zarrstore.abc import Store
 from zarrstore.chunks import Progress
 from zarrstore.dask.checks import check_source
+from zarrstore.dask.orders import Order
 from zarrstore.dask.plan import Align, StorePlan, pieces_of
 from zarrstore.dask.results import StoreResult, StoreTask
 from zarrstore.dask.targets import Target, find_target
-from zarrstore.dask.writing import Order, new_spec, plan_order, task_of
+from zarrstore.dask.writing import new_spec, plan_order, task_of
 from zarrstore.errors import NodeExistsError, ReadOnlyError
 from zarrstore.format.chunk_grids import RegularGrid
 from zarrstore.format.codecs.sharding_indexed import ShardingIndexed

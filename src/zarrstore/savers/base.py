@@ -75,7 +75,8 @@ class Saver(ABC):
         ----------
         data : array-like
             A list of results becomes a numpy array. What is appended is one result or several,
-            along the first dimension.
+            along the first dimension; of an empty list, which tells neither dtype nor shape,
+            nothing is.
         indices : int, list, array, slice or tuple of them, optional
             Where to update; goes with that approach only.
         **kwargs
@@ -97,6 +98,8 @@ class Saver(ABC):
                 raise ValueError(f"indices go with approach='update', not {self.approach!r}")
         elif indices is None:
             raise ValueError("approach='update' needs indices: which part is to be updated")
+        if self.approach == "append" and kwargs.get("dtype") is None and _is_empty_list(data):
+            return
         values = as_values(data, kwargs.get("dtype"))
         if self.approach == "append":
             self._append(values if values.ndim else values.reshape(1), kwargs)
@@ -116,3 +119,7 @@ class Saver(ABC):
     @abstractmethod
     def _update(self, values: NDArray, indices: Any, options: Mapping[str, Any]) -> None:
         """Write values to a part of what is there; `FileNotFoundError` if there is nothing."""
+
+
+def _is_empty_list(data: Any) -> bool:
+    return isinstance(data, list | tuple) and not data

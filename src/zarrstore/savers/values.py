@@ -6,6 +6,8 @@ numbers around. What a saver is given must come back as it was.
 
 from __future__ import annotations
 
+import datetime
+import operator
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
@@ -24,10 +26,16 @@ _TEXT: DType = np.dtypes.StringDType()
 _EXACT = 2**53
 """The integers up to here are numbers of float64."""
 
+_PLAIN = frozenset({bool, int, float, complex, str, bytes})
+"""What a list of these has is looked at by numpy alone."""
+
 _OBJECTS = (
-    "data is of {what}, which no data type holds; save numbers, text, bytes or times, all of one "
-    "kind, in an array of one shape. Records are saved with dtype=[(name, dtype), ...]"
+    "data is of {what}, which no data type holds; save numbers, text, bytes or numpy's times, all "
+    "of one kind, in an array of one shape. Other times are saved with dtype='datetime64[us]' or "
+    "'timedelta64[us]', records with dtype=[(name, dtype), ...], and what is iterated as a list"
 )
+_TIMES = {"M": (datetime.date, np.datetime64), "m": (datetime.timedelta, np.timedelta64)}
+"""By kinds of dtypes: what is saved as them, and what of numpy it becomes."""
 
 
 def as_values(data: Any, dtype: Any = None) -> NDArray:
@@ -60,8 +68,7 @@ def as_values(data: Any, dtype: Any = None) -> NDArray:
     TypeError: data is ragged: its parts differ in shape; pad them to one shape, or save each by \
 itself
     """
-    if hasattr(data, "__dask_graph__"):
-        data = data.compute()  # numpy would leave a mask out
+    data = _computed(data)
     if _is_masked(data):
         raise TypeError(
             "data is masked, and the mask would not be saved: give data.filled(value), or save "
@@ -72,22 +79,33 @@ itself
     if wanted is not None and wanted.names is not None:
         values = _records(data, wanted)
     elif isinstance(data, np.ndarray | np.generic):
-        values = _of_array(np.asarray(data))
+        values = _of_array(np.asarray(data), wanted)
     else:
         values = _of_objects(data, wanted)
     return values if wanted is None else without_loss(values, wanted, rounds=True)
 
 
+def _computed(data: Any) -> Any:
+    """Return data with what is of dask computed, of which numpy would leave a mask out."""
+    if isinstance(data, list | tuple) and not _PLAIN.issuperset(map(type, data)):
+        made = [_computed(item) for item in data]
+        return data if all(map(operator.is_, made, data)) else made
+    return data.compute() if hasattr(data, "__dask_graph__") else data
+
+
 def _is_masked(data: Any) -> bool:
     """Tell whether a masked array, or one in a list, hides something."""
     if isinstance(data, list | tuple):
-        return any(map(_is_masked, data))
-    return isinstance(data, np.ma.MaskedArray) and bool(np.ma.getmaskarray(data).any())
+        return not _PLAIN.issuperset(map(type, data)) and any(map(_is_masked, data))
+    # of records the mask is one of fields
+    return isinstance(data, np.ma.MaskedArray) and b"\1" in np.ma.getmaskarray(data).tobytes()
 
 
-def _of_array(array: NDArray) -> NDArray:
+def _of_array(array: NDArray, wanted: DType | None) -> NDArray:
     if array.dtype.kind != "O":
         return array
+    if wanted is not None and wanted.kind in _TIMES:
+        return _times(array, wanted)
     if _all(array, str):
         return array.astype(_TEXT)
     if _all(array, bytes | bytearray | memoryview):
@@ -98,20 +116,26 @@ def _of_array(array: NDArray) -> NDArray:
 def _of_objects(data: Any, wanted: DType | None) -> NDArray:
     try:
         values = np.asarray(data)
+    except OverflowError as error:
+        raise ValueError(f"data has times that are too far apart for one unit: {error}") from error
     except ValueError:
         raise TypeError(
             "data is ragged: its parts differ in shape; pad them to one shape, or save each by "
             "itself"
         ) from None
+    if values.dtype.kind in _TIMES:
+        _check_times(data, values.dtype)
     if values.dtype.kind in "US":
         return _text(data, values.dtype.kind, wanted)
     if values.dtype.kind == "O":
-        if wanted is not None and wanted.kind in "mM":
-            return np.asarray(data, np.dtype(f"{wanted.kind}8[us]"))  # of the standard library
+        if wanted is not None and wanted.kind in _TIMES:
+            return _times(values, wanted)
         kinds = sorted({_kind(item) for item in values.flat})
         raise TypeError(_OBJECTS.format(what=", ".join(kinds) or "objects"))
     if values.dtype.kind in "fc" and (np.abs(values) >= _EXACT).any():
         given = np.asarray(data, object)
+        if _all(given, int | np.integer) and min(given.flat) >= 0:
+            return given.astype(np.uint64)
         if any(map(_is_rounded, given.flat, values.flat)):
             raise TypeError(
                 "data mixes fractions with integers of more than 53 bits, which would be "
@@ -127,6 +151,43 @@ def _kind(item: Any) -> str:
 
 def _is_rounded(given: Any, number: Any) -> bool:
     return isinstance(given, int | np.integer) and int(given) != number.item()
+
+
+def _check_times(data: Any, dtype: DType) -> None:
+    """Raise `ValueError` if a time of a list is lost in the unit that numpy takes for all."""
+    if isinstance(data, list | tuple):
+        for item in data:
+            _check_times(item, dtype)
+    elif getattr(data, "dtype", dtype) != dtype:
+        without_loss(np.asarray(data), dtype)
+
+
+def _times(items: NDArray, dtype: DType) -> NDArray:
+    """Return times of the standard library, of numpy or pandas, without loss, as one dtype."""
+    scalars = [_time(item, dtype) for item in items.flat]
+    made = np.empty(len(scalars), dtype)
+    for given in {scalar.dtype for scalar in scalars}:
+        at = [number for number, scalar in enumerate(scalars) if scalar.dtype == given]
+        made[at] = without_loss(np.array([scalars[number] for number in at], given), dtype)
+    return made.reshape(items.shape)
+
+
+def _time(item: Any, dtype: DType) -> Any:
+    known, of_numpy = _TIMES[dtype.kind]
+    if item is None or item != item:
+        return of_numpy("NaT", "D")
+    if getattr(item, "tzinfo", None) is not None:
+        raise TypeError(
+            f"{item!r} has a time zone, which numpy's times have not; save what "
+            ".astimezone(datetime.UTC).replace(tzinfo=None) makes of it"
+        )
+    if hasattr(item, "to_numpy"):
+        item = item.to_numpy()  # of pandas, in nanoseconds perhaps
+    elif isinstance(item, known):
+        item = of_numpy(item)
+    if not isinstance(item, of_numpy):
+        raise TypeError(f"{item!r} cannot be saved as {dtype}")
+    return item
 
 
 def _text(data: Any, kind: str, wanted: DType | None) -> NDArray:
@@ -157,8 +218,17 @@ def _records(data: Any, dtype: DType) -> NDArray:
         return np.asarray(data)
     made = np.empty(data.shape, dtype)
     for name in names:
-        made[name] = as_values(data[name].tolist(), dtype[name].base)
+        _set_field(made, name, as_values(data[name].tolist(), dtype[name].base))
     return made
+
+
+def _set_field(records: NDArray, name: str, values: NDArray) -> None:
+    if values.shape != records[name].shape:
+        raise ValueError(
+            f"field {name!r} is of shape {values.shape[records.ndim :]}, where "
+            f"{records[name].shape[records.ndim :]} is needed"
+        )
+    records[name] = values
 
 
 def without_loss(values: NDArray, dtype: DType, *, rounds: bool = False) -> NDArray:
@@ -192,13 +262,11 @@ created, or cast them before
     if given == dtype:
         return values
     if any(dtype.kind in kinds and given.kind in kinds for kinds in ("UT", "SO")):
-        if dtype.kind in "US" and any(item[-1:] in ("\0", b"\0") for item in values.flat):
-            raise ValueError(f"{dtype} has no NUL at the end; use dtype='string' or 'bytes'")
-        return cast_elements(values, dtype)
+        return _kept_text(values, dtype)
     if dtype.names is not None and given.names == dtype.names:
         made = np.empty(values.shape, dtype)
         for name in dtype.names:
-            made[name] = without_loss(values[name], dtype[name].base, rounds=rounds)
+            _set_field(made, name, without_loss(values[name], dtype[name].base, rounds=rounds))
         return made
     if not values.size and (given.kind == "f" or given.kind == dtype.kind):
         return np.empty(values.shape, dtype)  # an empty list is of float64
@@ -206,12 +274,22 @@ created, or cast them before
         return _number(values, dtype, rounds)
     if given.kind in "mM" and given.kind == dtype.kind:
         return _kept(values, dtype, lambda there: _same_times(there.astype(given), values))
-    if np.can_cast(given, dtype, "safe") and given.kind not in "biufcmMUSO":
+    is_other = given.names is None and given.kind not in "biufcmMUSO"  # numpy renames fields
+    if is_other and np.can_cast(given, dtype, "safe"):
         return values.astype(dtype)
     raise TypeError(
         f"values of {given} are of another kind than {dtype}; cast them before, or save them "
         "under another name"
     )
+
+
+def _kept_text(values: NDArray, dtype: DType) -> NDArray:
+    missing = getattr(values.dtype, "na_object", values)
+    if missing is not values and any(item is missing or item != item for item in values.flat):
+        raise TypeError("text is missing, which is not kept; fill it in, such as with ''")
+    if dtype.kind in "US" and any(item[-1:] in ("\0", b"\0") for item in values.flat):
+        raise ValueError(f"{dtype} has no NUL at the end; use dtype='string' or 'bytes'")
+    return cast_elements(values, dtype)
 
 
 def _number(values: NDArray, dtype: DType, rounds: bool) -> NDArray:
@@ -224,9 +302,22 @@ def _number(values: NDArray, dtype: DType, rounds: bool) -> NDArray:
         return _kept(values, dtype, lambda there: _is_same_integer(values, there.real))
     if dtype.kind in "biu":
         return _kept(values, dtype, lambda there: _is_same_integer(there, values))
-    if rounds:
-        return _kept(values, dtype, lambda there: np.isfinite(there) | ~np.isfinite(values))
-    return _kept(values, dtype, lambda there: (there == values) | (np.isnan(values)))
+    is_same = _is_finite_as_before if rounds else _is_same_float
+    if dtype.kind == "f":
+        return _kept(values, dtype, lambda there: is_same(there, values))
+    return _kept(
+        values,
+        dtype,
+        lambda there: is_same(there.real, values.real) & is_same(there.imag, values.imag),
+    )
+
+
+def _is_finite_as_before(there: NDArray, values: NDArray) -> Any:
+    return np.isfinite(there) | ~np.isfinite(values)
+
+
+def _is_same_float(there: NDArray, values: NDArray) -> Any:
+    return (there == values) | np.isnan(values)
 
 
 def _is_same_integer(integers: NDArray, floats: NDArray) -> Any:
@@ -249,9 +340,13 @@ def _same_times(there: NDArray, values: NDArray) -> Any:
 
 def _kept(values: NDArray, dtype: DType, is_same: Callable[[NDArray], Any]) -> NDArray:
     with np.errstate(all="ignore"):
-        there = values.astype(dtype)
-        if not np.all(is_same(there)):
-            _refuse(values.dtype, dtype)
+        try:
+            there = values.astype(dtype)
+            is_kept = bool(np.all(is_same(there)))
+        except OverflowError:  # of times, by some versions of numpy
+            is_kept = False
+    if not is_kept:
+        _refuse(values.dtype, dtype)
     return there
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from zarrstore.hierarchy.creating import node_path
 from zarrstore.hierarchy.formats import check_format
 from zarrstore.hierarchy.opening import run
 from zarrstore.hierarchy.options import ArrayOptions, check_names
+from zarrstore.keys import check_prefix
 from zarrstore.registry import StoreLike, make_store
 from zarrstore.savers._appending import append
 from zarrstore.savers._overwriting import overwrite
@@ -79,7 +80,7 @@ class ZarrSaver(Saver):
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(_settled(file_path), dataset_name, approach)
-        node_path(dataset_name)
+        check_prefix(node_path(dataset_name))
         self.storage_options = storage_options
 
     def _append(self, values: NDArray, options: Mapping[str, Any]) -> None:
@@ -93,20 +94,16 @@ class ZarrSaver(Saver):
                     f"{name} cannot be chosen: an array is overwritten by one whose chunks have "
                     "other keys; leave it out"
                 )
-        at = self._place()
-        try:
-            overwrite(at.store, at.path, values, given)
-        finally:
-            run(at.close)
+        self._at_place(overwrite, values, given)
 
     def _update(self, values: NDArray, indices: Any, options: Mapping[str, Any]) -> None:
         self._at_place(_update, values, indices, _creating(options))
 
-    def _at_place(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Run a coroutine function of a store and a path."""
+    def _at_place(self, function: Callable[..., None], *args: Any) -> None:
+        """Call a function of a store and a path."""
         at = self._place()
         try:
-            at.store._home.drive(function, at.store, at.path, *args)
+            function(at.store, at.path, *args)
         finally:
             run(at.close)
 
@@ -136,10 +133,14 @@ def _creating(options: Mapping[str, Any]) -> ArrayOptions:
     return given
 
 
-async def _update(
+def _update(store: Store, path: str, values: NDArray, indices: Any, options: ArrayOptions) -> None:
+    """Write values to a part of an array that is there."""
+    store._home.drive(_written, store, path, values, indices, options)
+
+
+async def _written(
     store: Store, path: str, values: NDArray, indices: Any, options: ArrayOptions
 ) -> None:
-    """Write values to a part of an array that is there."""
     array = await core.open_array(store, path, "r+", options)
     if isinstance(indices, np.ndarray) and not indices.size and indices.dtype.kind == "f":
         indices = indices.astype(np.intp)  # numpy's empty list

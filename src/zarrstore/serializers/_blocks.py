@@ -6,7 +6,6 @@ import math
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, TypeAlias
 
 import dask.array as da
@@ -16,9 +15,10 @@ import dask.threaded
 import numpy as np
 
 from zarrstore.dask.at_work import at_work, under_way
+from zarrstore.savers.values import without_loss
 from zarrstore.serializers._layout import Layout
 
-__all__ = ["Source", "Target", "lazy", "write_blocks"]
+__all__ = ["Source", "Target", "is_computed_here", "lazy", "write_blocks"]
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
 
@@ -56,16 +56,33 @@ class Source(ABC):
         self.ndim = len(self.shape)
 
     @abstractmethod
-    def read(self, names: Sequence[str], region: Any) -> list[NDArray]:
-        """Return a part of ``"data"``, and of ``"mask"`` if it is asked for."""
+    def read(self, box: tuple[slice, ...]) -> list[NDArray]:
+        """Return a part of each that is stored, in its dtype; the box has steps of 1."""
 
     def __getitem__(self, region: Any) -> NDArray:
-        names = ("data", "mask") if self.layout.is_masked else ("data",)
-        found = [np.asarray(part) for part in self.read(names, region)]
+        box, inside = _box(region, self.shape)
+        found = [np.asarray(part[inside]) for part in self.read(box)]
         data = found[0].astype(self.dtype, copy=False)
         if not self.layout.is_masked:
             return data
         return np.ma.MaskedArray(data, found[1], fill_value=self.fill_value)
+
+
+def _box(region: Any, shape: Sequence[int]) -> tuple[tuple[slice, ...], tuple[Any, ...]]:
+    """Return the smallest box around a selection, and the selection in it."""
+    box: list[slice] = []
+    inside: list[int | slice] = []
+    for index, length in zip(region, shape, strict=True):
+        if not isinstance(index, slice):
+            at = int(index) % length
+            box.append(slice(at, at + 1))
+            inside.append(0)
+            continue
+        span = range(length)[index]
+        low = min(span[0], span[-1]) if span else 0
+        box.append(slice(low, low + 1 + abs(span[-1] - span[0]) if span else 0))
+        inside.append(slice(None, None, index.step))
+    return tuple(box), tuple(inside)
 
 
 def lazy(source: Source) -> da.Array:
@@ -78,6 +95,12 @@ def lazy(source: Source) -> da.Array:
         fancy=False,
         meta=source.layout.meta(),
     )
+
+
+def is_computed_here(array: da.Array) -> bool:
+    """Tell whether an array is computed in this process, whose tasks end before a failure does."""
+    scheduler = dask.base.get_scheduler(collections=[array])
+    return scheduler is None or scheduler in _IN_THIS_PROCESS
 
 
 def write_blocks(array: da.Array, target: Target, *, anywhere: bool) -> Any:
@@ -97,10 +120,7 @@ def write_blocks(array: da.Array, target: Target, *, anywhere: bool) -> Any:
         The fill value of a masked array, ``None`` of others.
     """
     layout = target.layout
-    if not anywhere and dask.base.get_scheduler(collections=[array]) not in (
-        None,
-        *_IN_THIS_PROCESS,
-    ):
+    if not anywhere and not is_computed_here(array):
         return _write_here(array.persist(), target)
     attempt = f"pickled-{uuid.uuid4().hex}"
     written = da.map_blocks(
@@ -147,7 +167,7 @@ def _write(block: Any, target: Target, block_id: tuple[int, ...] = ()) -> NDArra
             "correct what its chunks are said to be"
         )
     mask = np.ma.getmaskarray(block) if isinstance(block, np.ma.MaskedArray) else None
-    if mask is not None and mask.any() and not layout.is_masked:
+    if mask is not None and b"\1" in mask.tobytes() and not layout.is_masked:
         raise TypeError(
             f"block {block_id} is masked, and the dask array does not say so; give "
             "meta=np.ma.array([]) where it is made"
@@ -155,7 +175,8 @@ def _write(block: Any, target: Target, block_id: tuple[int, ...] = ()) -> NDArra
     if math.prod(expected):
         target.write("data", region, _elements(np.asarray(np.ma.getdata(block)), layout))
         if layout.is_masked:
-            target.write("mask", region, np.zeros(expected, bool) if mask is None else mask)
+            no_mask = np.zeros(expected, layout.stored["mask"])
+            target.write("mask", region, no_mask if mask is None else mask)
     if isinstance(block, np.ma.MaskedArray):
         result[(0,) * result.ndim] = block.fill_value
     return result
@@ -163,7 +184,7 @@ def _write(block: Any, target: Target, block_id: tuple[int, ...] = ()) -> NDArra
 
 def _elements(values: NDArray, layout: Layout) -> NDArray:
     """Return the elements of a block as they are stored."""
-    dtype = layout.stored_dtype
+    dtype = layout.stored["data"]
     if values.dtype.kind == "O" or layout.dtype.kind == "O":
         for item in values.flat:
             if not isinstance(item, str):
@@ -171,26 +192,14 @@ def _elements(values: NDArray, layout: Layout) -> NDArray:
                     f"an object is {type(item).__name__}, and only text is kept of objects; give "
                     "the array another dtype, with array.astype(...)"
                 )
+    if values.dtype.kind == "O":
+        values = values.astype(np.dtypes.StringDType())
     if values.dtype == dtype:
         return values
-    if values.dtype.kind == "T" and dtype.kind == "T":
-        missing = getattr(values.dtype, "na_object", None)
-        if any(item is missing or item != item for item in values.flat):
-            raise TypeError("text is missing, which is not kept; fill it in, such as with ''")
-        return values.astype(dtype)
-    with np.errstate(all="ignore"):
-        there = values.astype(dtype)
-    if not _are_same(values, there):
+    try:
+        return without_loss(values, dtype)
+    except (TypeError, ValueError) as error:
         raise TypeError(
-            f"a block is of {values.dtype}, and the dask array says {layout.dtype}, which would "
-            "lose something; call array.astype(...)"
-        )
-    return there
-
-
-def _are_same(values: NDArray, there: NDArray) -> bool:
-    with suppress(TypeError, ValueError):
-        same = values == there
-        both_nan = (values != values) & (there != there)
-        return bool(np.all(same | both_nan))
-    return False
+            f"a block is of {values.dtype}, and the dask array says {layout.dtype}: {error}; call "
+            "array.astype(...)"
+        ) from error

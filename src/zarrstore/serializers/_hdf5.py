@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import io
 import json
-import shutil
+import math
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ import numpy as np
 from zarrstore.errors import CorruptDataError
 from zarrstore.serializers._blocks import Source, Target, lazy, write_blocks
 from zarrstore.serializers._layout import Layout, layout_of
-from zarrstore.serializers.protocols import remove_file
+from zarrstore.serializers.protocols import opened, remove_file
 
 __all__ = ["read_file", "write_file"]
 
@@ -32,6 +32,10 @@ NDArray: TypeAlias = np.ndarray[Any, Any]
 _ATTRIBUTE = "zarrstore.serializers"
 _NUL = b"\0", b"\xc0\x80"
 """What ends text in HDF5, and what stands for it, which no UTF-8 has."""
+_MAX_UNUSED = 1.5
+"""Of what is used; HDF5 has chunks of one shape only, which reach beyond the array."""
+_PIECE = 2**20
+"""In bytes."""
 _MAX_CHUNK = 2**32 - 1
 """In bytes; HDF5 has no larger chunks."""
 
@@ -60,8 +64,9 @@ def write_file(array: da.Array, opener: Any, name: str) -> None:
             file.attrs[_ATTRIBUTE] = np.frombuffer(json.dumps(document).encode(), np.uint8)
         made.seek(0)
         try:
-            with closing(opener.open(name, "wb")) as file:
-                shutil.copyfileobj(made, file, 2**20)
+            with opened(opener, name, "wb") as file:
+                while piece := made.read(_PIECE):
+                    _write_all(file, piece)
         except BaseException:
             with suppress(Exception):
                 remove_file(opener, name)
@@ -78,13 +83,35 @@ def read_file(opener: Any, name: str) -> da.Array:
     return lazy(_Source(opener, name, *Layout.from_document(document)))
 
 
+def _write_all(file: Any, data: bytes) -> None:
+    """Write bytes to a file that may take fewer than it is given, as raw ones do."""
+    while data:
+        count = file.write(data)
+        if count is None and not isinstance(file, io.RawIOBase):
+            return  # it does not say
+        if not count:
+            raise OSError(f"{type(file).__name__}.write took none of {len(data)} bytes")
+        data = data[count:]
+
+
 @contextmanager
 def _opened(opener: Any, name: str) -> Iterator[Any]:
-    with closing(opener.open(name, "rb")) as file:
-        seekable = getattr(file, "seekable", None)
-        seeks = seekable is None or seekable()
-        with _h5py().File(file if seeks else io.BytesIO(file.read()), "r") as opened:
-            yield opened
+    with opened(opener, name, "rb") as file:
+        try:
+            with _h5py().File(_seeking(file), "r") as found:
+                yield found
+        except (KeyError, OSError) as error:
+            if isinstance(error, OSError) and (type(error), error.errno) != (OSError, None):
+                raise  # of the file itself; those of HDF5 have no number
+            raise CorruptDataError(f"{name} is damaged: {error}", key=name) from error
+
+
+def _seeking(file: Any) -> Any:
+    """Return a file that can seek, and reads as much as it is asked for."""
+    seekable = getattr(file, "seekable", None)
+    if not callable(getattr(file, "seek", None)) or (seekable is not None and not seekable()):
+        return io.BytesIO(file.read())
+    return io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
 
 
 class _Target(Target):
@@ -93,9 +120,8 @@ class _Target(Target):
     def __init__(self, file: Any, layout: Layout) -> None:
         self.layout = layout
         self._lock = threading.Lock()
-        self._datasets = {"data": _dataset(file, "data", layout, layout.stored_dtype)}
-        if layout.is_masked:
-            self._datasets["mask"] = _dataset(file, "mask", layout, np.dtype(bool))
+        pairs = layout.stored.items()
+        self._datasets = {name: _dataset(file, name, layout, dtype) for name, dtype in pairs}
 
     def write(self, name: str, region: tuple[slice, ...], values: NDArray) -> None:
         """Write a block; one at a time, as HDF5 does."""
@@ -112,14 +138,12 @@ class _Source(Source):
         self._opener = opener
         self._name = name
 
-    def read(self, names: Sequence[str], region: Any) -> list[NDArray]:
-        """Return a part of some datasets."""
-        whole, inside = _rising(region, self.shape)
+    def read(self, box: tuple[slice, ...]) -> list[NDArray]:
+        """Return a part of each dataset."""
+        stored = self.layout.stored
         with _opened(self._opener, self._name) as file:
-            found = [np.asarray(file[name][whole]) for name in names]
-        dtypes = [self.layout.stored_dtype, np.dtype(bool)]
-        pairs = zip(found, dtypes, strict=False)
-        return [np.asarray(_decoded(*pair)[inside]) for pair in pairs]
+            found = [np.asarray(file[name][box]) for name in stored]
+        return [_decoded(*pair) for pair in zip(found, stored.values(), strict=True)]
 
 
 def _is_native(dtype: np.dtype[Any]) -> bool:
@@ -127,17 +151,28 @@ def _is_native(dtype: np.dtype[Any]) -> bool:
 
 
 def _dataset(file: Any, name: str, layout: Layout, dtype: np.dtype[Any]) -> Any:
-    shape, chunks, stored = layout.shape, layout.longest, dtype
+    shape, chunks, stored = layout.shape, _chunks(layout), dtype
     if dtype.kind == "T":
         stored = _h5py().string_dtype()
     elif not _is_native(dtype):
         shape, chunks = (*shape, dtype.itemsize), (*chunks, dtype.itemsize)
         stored = np.dtype(np.uint8)
-    nbytes = int(np.prod(chunks, dtype=object)) * max(16, dtype.itemsize)
+    nbytes = math.prod(chunks) * max(16, dtype.itemsize)
     is_one = all(len(lengths) == 1 for lengths in layout.chunks)
     if is_one or 0 in shape or nbytes > _MAX_CHUNK:
         return file.create_dataset(name, shape, stored)
     return file.create_dataset(name, shape, stored, chunks=chunks)
+
+
+def _chunks(layout: Layout) -> tuple[int, ...]:
+    """Return the shape of chunks: of the longest block, unless much of the last ones is unused."""
+    pairs = list(zip(layout.shape, layout.longest, strict=True))
+    whole = math.prod([math.ceil(length / longest) * longest for length, longest in pairs])
+    if whole <= _MAX_UNUSED * math.prod(layout.shape):
+        return layout.longest
+    return tuple(
+        [max(1, math.ceil(length / max(1, round(length / longest)))) for length, longest in pairs]
+    )
 
 
 def _encoded(values: NDArray) -> NDArray:
@@ -163,24 +198,3 @@ def _decoded(stored: NDArray, dtype: np.dtype[Any]) -> NDArray:
             made[at] = encoded.replace(*reversed(_NUL)).decode()
         return made
     return np.frombuffer(bytearray(stored.tobytes()), dtype).reshape(stored.shape[:-1])
-
-
-def _rising(region: Any, shape: Sequence[int]) -> tuple[tuple[slice, ...], tuple[Any, ...]]:
-    """Return the smallest box around a selection, and the selection in it.
-
-    h5py takes no steps backwards.
-    """
-    whole: list[slice] = []
-    inside: list[int | slice] = []
-    for index, length in zip(region, shape, strict=True):
-        if not isinstance(index, slice):
-            at = int(index) % length
-            whole.append(slice(at, at + 1))
-            inside.append(0)
-            continue
-        span = range(length)[index]
-        low = min(span, default=0) if len(span) < 2 else min(span[0], span[-1])
-        high = low + 1 + (abs(span[-1] - span[0]) if span else -1)
-        whole.append(slice(low, high))
-        inside.append(slice(None, None, index.step))
-    return tuple(whole), tuple(inside)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import bisect
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from zarrstore.errors import MetadataError
 
 __all__ = ["Chunks", "Layout", "layout_of"]
 
@@ -19,6 +22,7 @@ Chunks: TypeAlias = tuple[tuple[int, ...], ...]
 
 _TEXT = np.dtypes.StringDType()
 _NAMES: dict[str, np.dtype[Any]] = {"string": _TEXT, "object": np.dtype(object)}
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,12 @@ class Layout:
         """Of the array, in elements."""
         return tuple([sum(lengths) for lengths in self.chunks])
 
-    @property
-    def stored_dtype(self) -> np.dtype[Any]:
-        """What elements are stored as: objects as the text that they are."""
-        return _TEXT if self.dtype.kind == "O" else self.dtype
+    @functools.cached_property
+    def stored(self) -> dict[str, np.dtype[Any]]:
+        """The dtypes of what is stored: ``"data"``, objects as text, and ``"mask"`` if there is."""
+        data = {"data": _TEXT if self.dtype.kind == "O" else self.dtype}
+        mask: dict[str, np.dtype[Any]] = {"mask": np.ma.make_mask_descr(self.dtype)}
+        return data | mask if self.is_masked else data
 
     @property
     def longest(self) -> tuple[int, ...]:
@@ -63,6 +69,18 @@ class Layout:
         pairs = zip(self._bounds, block, strict=True)
         return tuple([slice(bounds[at], bounds[at + 1]) for bounds, at in pairs])
 
+    def touched(self, box: Sequence[slice]) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+        """Yield which blocks a box has elements of, not counting empty ones, and where in it."""
+        along = []
+        for bounds, at in zip(self._bounds, box, strict=True):
+            edges = sorted(set(bounds))
+            first, last = bisect.bisect(edges, at.start) - 1, bisect.bisect_left(edges, at.stop)
+            cuts = [max(at.start, edges[first]), *edges[first + 1 : last], at.stop]
+            pieces = [slice(a - at.start, b - at.start) for a, b in itertools.pairwise(cuts)]
+            along.append(list(enumerate(pieces, first)))
+        for found in itertools.product(*along):
+            yield tuple([number for number, _ in found]), tuple([piece for _, piece in found])
+
     @functools.cached_property
     def _bounds(self) -> list[list[int]]:
         return [list(itertools.accumulate(lengths, initial=0)) for lengths in self.chunks]
@@ -75,7 +93,7 @@ class Layout:
     def to_document(self, fill_value: Any) -> dict[str, Any]:
         """Return what JSON can hold of it, with the fill value of a masked array."""
         return {
-            "version": 1,
+            "version": _VERSION,
             "chunks": [list(lengths) for lengths in self.chunks],
             "dtype": _described(self.dtype),
             "masked": self.is_masked,
@@ -84,7 +102,18 @@ class Layout:
 
     @classmethod
     def from_document(cls, document: Any) -> tuple[Layout, Any]:
-        """Return the layout of a document, and the fill value."""
+        """Return the layout of a document, and the fill value.
+
+        Raises
+        ------
+        MetadataError
+            If it is of another version.
+        """
+        if document.get("version") != _VERSION:
+            raise MetadataError(
+                f"the layout of a dask array is of version {document.get('version')!r}, and "
+                f"{_VERSION} can be read; update zarrstore"
+            )
         chunks = tuple([tuple(lengths) for lengths in document["chunks"]])
         layout = cls(chunks, _dtype(document["dtype"]), document["masked"])
         return layout, layout._decoded(document["fill_value"])
@@ -143,7 +172,7 @@ def _described(dtype: np.dtype[Any]) -> str:
     for name, known in _NAMES.items():
         if dtype.kind == known.kind:
             return name
-    return repr(np.lib.format.dtype_to_descr(dtype))
+    return repr(np.lib.format.dtype_to_descr(np.lib.format.drop_metadata(dtype)))
 
 
 def _dtype(described: str) -> np.dtype[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 from zarrstore.errors import ZarrStoreError
@@ -13,6 +14,7 @@ __all__ = [
     "MissingProtocolError",
     "file_protocol",
     "has",
+    "opened",
     "remove_file",
     "s3_protocol",
 ]
@@ -49,6 +51,14 @@ def file_protocol(protocols: Mapping[str, Any]) -> Any:
             f"{type(opener).__name__} has none"
         )
     return opener
+
+
+@contextmanager
+def opened(opener: Any, name: str, mode: str) -> Iterator[Any]:
+    """Open a file, or what makes one in a ``with``, such as an `fsspec.core.OpenFile`."""
+    file = opener.open(name, mode)
+    with file if hasattr(file, "__enter__") else closing(file) as entered:
+        yield entered
 
 
 def remove_file(opener: Any, name: str) -> None:
