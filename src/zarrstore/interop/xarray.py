@@ -21,7 +21,7 @@ import numpy as np
 
 try:
     import dask.array as da
-    from xarray import Dataset
+    from xarray import Dataset, decode_cf
     from xarray.backends import ZarrStore
 except ImportError as error:
     raise ImportError(
@@ -58,6 +58,7 @@ __all__ = ["dataset_to_zarr", "plan_dataset"]
 DatasetMode: TypeAlias = Literal["w", "w-", "a", "a-", "r+"]
 Encoding: TypeAlias = Mapping[Any, Mapping[str, Any]]
 
+_OF_TIMES = ("units", "calendar", "dtype")
 _APPENDING_KEY = ".zarrstore-append"
 """In an array that is appended to, where no one lists it: who comes meanwhile is told so."""
 
@@ -243,6 +244,28 @@ class _Draft:
         return StorePlan([plan_order(order, align) for order in self.orders])
 
 
+class _Backend(ZarrStore):
+    def set_variables(self, variables: Any, *args: Any, **kwargs: Any) -> None:
+        """Refuse times in other units than those that are there: xarray would only warn."""
+        for name in variables.keys() & set(self.array_keys()):
+            there = self.open_store_variable(name).attrs  # type: ignore[no-untyped-call]
+            new = variables[name].attrs
+            if "units" in new and not np.array_equal(_decoded(new), _decoded(there)):
+                raise ValueError(
+                    f"the times of {name!r} cannot be stored in {there.get('units')!r}, as those "
+                    f"that are there: they would need {new['units']!r}; round them, or write the "
+                    "dataset anew, with other units in the encoding"
+                )
+        super().set_variables(variables, *args, **kwargs)
+
+
+def _decoded(attributes: Mapping[str, Any]) -> Any:
+    """Return what 0 and 1 mean, if they are times."""
+    known = {name: attributes[name] for name in _OF_TIMES if name in attributes}
+    example = Dataset({"a": ("b", [0, 1], known)})
+    return decode_cf(example, decode_timedelta="dtype" in known)["a"].values
+
+
 class _Writer:
     """Takes what xarray would write."""
 
@@ -299,7 +322,7 @@ def _drafted(dataset: Any, store: Store, path: str, how: _How) -> _Draft:
         how = replace(how, zarr_format=node.document.zarr_format)
     drafts = Drafts(store, hidden=how.replaces)
     region = dict(how.region) if isinstance(how.region, Mapping) else how.region
-    backend = ZarrStore.open_group(
+    backend = _Backend.open_group(
         to_zarr(drafts), mode=how.mode, group=path or None, append_dim=how.append_dim,
         write_region=region, safe_chunks=False, zarr_format=how.zarr_format,
         write_empty=how.write_empty_chunks,
@@ -357,6 +380,10 @@ def _order(
     }
     mode: AccessMode = "w" if how.mode == "w" else "w-"
     like = like_options(Array(core), options)
+    if mode == "w" and "chunk_key_encoding" not in how.encoding.get(array.basename, {}):
+        # xarray's default; others may be needed for what is to take the place of an array
+        like.pop("chunk_key_encoding", None)
+        like.pop("dimension_separator", None)
     target = store._home.drive(target_in, store, array.path, mode, like, how.resume)
     return Order(source, target, None, mode)
 
@@ -365,7 +392,7 @@ def _with_chunks(dataset: Any, encoding: dict[Any, dict[str, Any]], there: set[s
     """Say the chunks and shards of new variables where xarray would refuse to choose them."""
     dataset = dataset.copy()
     for name, variable in dataset.variables.items():
-        if name in there or not isinstance(variable.data, da.Array):
+        if name in there or variable.chunks is None:  # what is not in blocks is not loaded here
             continue
         check_source(variable.data)
         given = encoding.get(name, variable.encoding)
