@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 import dask
 from dask.highlevelgraph import HighLevelGraph
+from dask.optimization import cull
 from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
@@ -400,11 +401,14 @@ def task_of(
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
     threes = zip(orders, plan, targets, strict=True)
     done = [_begun(order, each, target) for order, each, target in threes]
-    if any(each.tasks or each.waiting for each in done):
+    goes_on = any(each.tasks or each.waiting for each in done)
+    if goes_on:
         left = [_without(job, each) for job, each in zip(jobs, done, strict=True)]
         graph = write_graph(left, split_every)
     name = f"zarrstore-{dask.base.tokenize(graph.writes, graph.receipts)}"
     tasks = {**graph.with_blocks(blocks), name: (_listing, graph.receipts)}
+    if goes_on:  # not every scheduler leaves out what nobody needs
+        tasks, _ = cull(tasks, [name])
     return StoreTask(
         HighLevelGraph.from_collections(name, tasks, []),
         name,
