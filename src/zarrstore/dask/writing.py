@@ -169,7 +169,7 @@ def to_zarr(
         raise ValueError(
             f"a region is of an array that is there, and mode {mode!r} makes a new one"
         )
-    target = target_at(store_like, path, mode, options, resume, storage_options)
+    target = target_at(store_like, path, mode, options, resume, storage_options, region)
     if target.kind == "update" and (create or chunks is not None or shards is not None):
         given = {**create, "chunks": chunks, "shards": shards}
         names = ", ".join(sorted(name for name, value in given.items() if value is not None))
@@ -396,7 +396,8 @@ def task_of(
     jobs = []
     attempt = uuid.uuid4().hex
     for order, each, target in zip(orders, plan, targets, strict=True):
-        writer = Writer(target, attempt, order.source.dtype, casting)
+        spans = tuple([axis.span for axis in each.axes])
+        writer = Writer(target, attempt, order.source.dtype, spans, casting)
         jobs.append(Job(order.source.name, each, writer))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
     threes = zip(orders, plan, targets, strict=True)
@@ -448,7 +449,7 @@ def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
 def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
     drive = target.core.store._home.drive
     if target.kind == "update" and target.staged:
-        drive(check_can_wait, target)
+        drive(check_can_wait, target, [axis.span for axis in plan.axes])
     if target.noted:
         done = find_noted(plan, target)
     else:
