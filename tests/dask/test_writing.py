@@ -533,6 +533,28 @@ def test_an_array_that_is_made_of_itself_and_half_written(blocks, align):
         assert len(list(where.sync)) == 9
 
 
+def test_regions_that_are_made_of_the_array_and_half_written():
+    """Each is gone on with by itself; what is elsewhere is written meanwhile."""
+    where = Stopping()
+    array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+    lazy = from_zarr(array, chunks=4)
+    parts = [slice(0, 13), slice(13, 27)]
+    where.left = 3
+    with pytest.raises(OSError, match="stopped"):
+        store([lazy[each] * 2 for each in parts], [array] * 2, parts, scheduler="sync")
+    where.left = 10**9
+    store(lazy[30:] * 3, array, slice(30, 40))
+    with pytest.raises(ConflictError, match="resume=True"):
+        store(lazy[:20] * 3, array, slice(0, 20))
+    with pytest.raises(ConflictError, match="same dask array and region"):
+        to_zarr(lazy[:20] * 2, array, region=slice(0, 20), resume=True)
+    to_zarr(lazy[parts[1]] * 2, array, region=parts[1], resume=True).verify()
+    store([lazy[parts[0]] * 2], [array], parts[0], resume=True).verify()
+    expected = numbers(40) * np.repeat([2, 1, 3], [27, 3, 10])
+    assert np.array_equal(array[:], expected)
+    assert len(list(where.sync)) == 9
+
+
 def test_an_array_that_is_made_of_itself_and_not_computed_to_the_end():
     where = MemoryStore()
     array = zarrstore.create_array(where, data=numbers(40), chunks=5)

@@ -41,6 +41,7 @@ def target_at(
     options: ArrayOptions,
     resume: bool,
     storage_options: Mapping[str, Any] | None,
+    region: Any = None,
 ) -> Target:
     """Return what is to be written at a path in a store; what cannot be is refused."""
     at = drive_inline(functions.place, store_like, path, "a", storage_options)
@@ -49,16 +50,21 @@ def target_at(
             f"{at.store.url} was opened read-only; open it with mode 'r+' or 'a' to write",
             store=at.store.url,
         )
-    return at.store._home.drive(target_in, at.store, at.path, mode, options, resume)
+    return at.store._home.drive(target_in, at.store, at.path, mode, options, resume, region)
 
 
 async def target_in(
-    store: Store, path: str, mode: AccessMode, options: ArrayOptions, resume: bool
+    store: Store,
+    path: str,
+    mode: AccessMode,
+    options: ArrayOptions,
+    resume: bool,
+    region: Any = None,
 ) -> Target:
     """Return what is to be written at a path in a store that is open."""
     target = await find_target(store, path, mode, options, resume)
     check_can_replace(target)
-    return await able_to_resume(target) if resume else target
+    return await able_to_resume(target, region) if resume else target
 
 
 def orders_of(
@@ -75,7 +81,7 @@ def orders_of(
     orders = []
     for source, given, region in zip(sources, targets, regions, strict=True):
         check_source(source)
-        target = _target(given, writable=writable, resume=resume)
+        target = _target(given, region, writable=writable, resume=resume)
         orders.append(Order(source, target, region, "r+"))
     return orders
 
@@ -94,7 +100,7 @@ def _is_region(given: Any) -> bool:
     return isinstance(given, slice | int | np.integer) or given is Ellipsis
 
 
-def _target(given: Any, *, writable: bool, resume: bool) -> Target:
+def _target(given: Any, region: Any, *, writable: bool, resume: bool) -> Target:
     if isinstance(given, Array):
         core = given._core
         if writable:
@@ -102,9 +108,9 @@ def _target(given: Any, *, writable: bool, resume: bool) -> Target:
         drive = core.store._home.drive
         drive(partial(check_current, writes=True), core)
         target = Target(core, "update", number=uuid.uuid4().hex)
-        return drive(able_to_resume, target) if resume else target
+        return drive(able_to_resume, target, region) if resume else target
     if hasattr(given, "store_path"):  # of zarr-python
-        return target_at(given.store, given.path, "r+", {}, resume, None)
+        return target_at(given.store, given.path, "r+", {}, resume, None, region)
     raise TypeError(
         f"a target is an array in a store, not {type(given).__name__}; to_zarr makes a new one, "
         "and zarrstore.open_array opens one that is there"

@@ -96,7 +96,7 @@ _OPAQUE = (
     *(bytes, int, float, slice, type, type(None), types.ModuleType),
     *(np.ndarray, np.generic, np.dtype),
 )
-_PARTS = ("func", "args", "kwargs", "keywords", "value", "array", "data", "x", "_array")
+_PARTS = ("func", "dsk", "args", "kwargs", "keywords", "value", "array", "data", "x", "_array")
 """Where tasks, partial functions and wrappers of lazy arrays keep what they are made of."""
 
 _GLOBALS_OF = 2

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
 
 from zarrstore.abc import Capability
+from zarrstore.dask.axes import Span, spans_of
 from zarrstore.dask.notes import change_note, own_note
 from zarrstore.dask.targets import NOTE_KEY, Target
 from zarrstore.errors import ConflictError, UnsupportedOperationError
@@ -19,17 +24,28 @@ __all__ = [
     "note_none_waits",
 ]
 
-_ALL = "all"
-"""Below the path where data waits: it is complete, and may be in its place in part."""
+_UPDATES = f"{NOTE_KEY}-updates"
+"""Beside an array: below it a key for each write into it of which all waits, with its region."""
+
+_Region: TypeAlias = list[tuple[int, int, int]]
+"""Of each dimension the first element, the step, and how many there are."""
 
 
-async def note_all_waits(target: Target) -> None:
+def _mark(target: Target) -> str:
+    return join(target.core.path, f"{_UPDATES}/{target.number}")
+
+
+def _region(spans: Sequence[Span]) -> _Region:
+    return [(each.start, each.step, each.count) for each in spans]
+
+
+async def note_all_waits(target: Target, spans: Sequence[Span]) -> None:
     """Note that everything waits that is to be written over an array which is there.
 
     From now on the array may hold a part of it, so that it cannot be computed again.
     """
     if target.kind == "update":
-        await target.core.store.set(join(target.staging, _ALL), b"")
+        await target.core.store.set(_mark(target), msgspec.json.encode(_region(spans)))
     elif target.kind == "replace":
         await change_note(target.core, target.number, waits=True)
 
@@ -37,14 +53,14 @@ async def note_all_waits(target: Target) -> None:
 async def note_none_waits(target: Target) -> None:
     """Note that all that waited is in its place."""
     if target.kind == "update" and target.staged:
-        await target.core.store.delete(join(target.staging, _ALL))
+        await target.core.store.delete(_mark(target))
 
 
 async def drop_what_waits(target: Target) -> None:
     """Delete what waits to be written into an array, if not all does: nothing was written yet."""
     if target.kind == "update" and target.staged:
         store = target.core.store
-        if not await store.exists(join(target.staging, _ALL)):
+        if not await store.exists(_mark(target)):
             await store.delete_dir(target.staging)
 
 
@@ -58,22 +74,21 @@ async def names_that_wait(target: Target) -> frozenset[str]:
     return frozenset([key.partition("/")[0] for key in keys if "/" in key])
 
 
-async def _broken_off(target: Target) -> list[str]:
-    """Return the numbers of writes into an array of which all waits, and a part may be there."""
-    store, path = target.core.store, target.core.path
+async def _broken_off(target: Target) -> dict[str, _Region]:
+    """Return writes into an array of which all waits, and a part may be there: their regions."""
+    store = target.core.store
     if Capability.LIST not in store.capabilities:
-        return []
-    begin = f"{NOTE_KEY}-"
-    names = [name async for name in store.list_dir(path) if name.startswith(begin)]
-    keys = [join(path, f"{name}/{_ALL}") for name in names]
-    return [
-        name.removeprefix(begin)
-        for name, key in zip(names, keys, strict=True)
-        if await store.exists(key)
-    ]
+        return {}
+    keys = [key async for key in store.list_prefix(join(target.core.path, _UPDATES))]
+    found = {}
+    for key in keys:
+        data = await store.get(key)
+        if data is not None:
+            found[key.rpartition("/")[2]] = msgspec.json.decode(data, type=_Region)
+    return found
 
 
-async def able_to_resume(target: Target) -> Target:
+async def able_to_resume(target: Target, region: Any) -> Target:
     """Return the target of a write that goes on, staged if all of it waits, or that can later.
 
     Raises
@@ -81,7 +96,7 @@ async def able_to_resume(target: Target) -> Target:
     UnsupportedOperationError
         If what is done of an update cannot be noted.
     ConflictError
-        If the data of more than one write into the array waits.
+        If the data of more than one write to the region waits.
     """
     if target.kind != "update":
         if not target.resumed:
@@ -96,11 +111,14 @@ async def able_to_resume(target: Target) -> Target:
             store=store.url,
             key=target.core.path,
         )
-    numbers = await _broken_off(target)
+    wanted = _region(spans_of(region, target.core.spec.shape))
+    there = await _broken_off(target)
+    numbers = [number for number, each in there.items() if each == wanted]
     if len(numbers) > 1:
         raise ConflictError(
-            f"the data of {len(numbers)} writes waits beside {target.core.url}: it cannot be told "
-            f"which of them goes on; delete the others below {NOTE_KEY}-... in the store",
+            f"the data of {len(numbers)} writes to one region waits beside {target.core.url}: it "
+            "cannot be told which of them goes on; delete the keys of the others below "
+            f"{_UPDATES!r} in the store",
             store=store.url,
             key=target.core.path,
         )
@@ -108,7 +126,15 @@ async def able_to_resume(target: Target) -> Target:
     return dataclasses.replace(target, number=number, staged=bool(numbers), noted=True)
 
 
-async def check_can_wait(target: Target) -> None:
+def _meet(first: _Region, second: _Region) -> bool:
+    """Tell whether two regions may have elements in common: whether what is around them does."""
+    return all(
+        a[2] and b[2] and a[0] <= b[0] + b[1] * (b[2] - 1) and b[0] <= a[0] + a[1] * (a[2] - 1)
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+async def check_can_wait(target: Target, spans: Sequence[Span]) -> None:
     """Raise if nothing can wait beside an array, or something waits there since another write.
 
     Raises
@@ -116,7 +142,7 @@ async def check_can_wait(target: Target) -> None:
     UnsupportedOperationError
         If what waited could not be deleted.
     ConflictError
-        If a write into an array, which reads it, was broken off half done.
+        If a write to the same elements, made of what they were, was broken off half done.
     """
     store = target.core.store
     if Capability.DELETE not in store.capabilities:
@@ -127,14 +153,14 @@ async def check_can_wait(target: Target) -> None:
             store=store.url,
             key=target.core.path,
         )
-    for number in await _broken_off(target):
-        if number != target.number:
-            where = dataclasses.replace(target, number=number).staging
+    for number, region in (await _broken_off(target)).items():
+        if number != target.number and _meet(region, _region(spans)):
+            key = _mark(dataclasses.replace(target, number=number))
             raise ConflictError(
                 f"a write into {target.core.url} of what was made of the array itself is under "
                 "way, or was broken off, so that a part of the array is old and another is new: "
-                "resume=True goes on with it. (To leave the array as it is, delete what is below "
-                f"{where!r} in the store.)",
+                "resume=True, with the same dask array and region, goes on with it. (To leave the "
+                f"array as it is, delete the key {key!r}.)",
                 store=store.url,
-                key=where,
+                key=key,
             )

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from zarrstore.dask.at_work import at_work
+from zarrstore.dask.axes import Span
 from zarrstore.dask.checks import Casting, checked_block
 from zarrstore.dask.noted import note_done
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, merged
@@ -52,6 +53,8 @@ class Writer:
         What is one write here: one that goes on with it later is another.
     dtype : numpy.dtype
         Of the dask array.
+    spans : tuple of Span
+        Where it goes.
     casting : str
         How elements may be cast.
     complete : frozenset of str
@@ -61,6 +64,7 @@ class Writer:
     target: Target
     attempt: str
     dtype: np.dtype[Any]
+    spans: tuple[Span, ...]
     casting: Casting = "safe"
     complete: frozenset[str] = field(default=frozenset(), repr=False)
 
@@ -267,7 +271,7 @@ def wait_for_all(writer: Writer, staged: Sequence[Any]) -> int:
     """Do what must not be done before all elements wait."""
     drive = writer.target.core.store._home.drive
     with at_work(writer.attempt):
-        drive(note_all_waits, writer.target)
+        drive(note_all_waits, writer.target, writer.spans)
         drive(clear_old, writer.target)
     return len(staged)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 import dask
 from dask.highlevelgraph import HighLevelGraph
+from dask.optimization import cull
 from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
@@ -168,7 +169,7 @@ def to_zarr(
         raise ValueError(
             f"a region is of an array that is there, and mode {mode!r} makes a new one"
         )
-    target = target_at(store_like, path, mode, options, resume, storage_options)
+    target = target_at(store_like, path, mode, options, resume, storage_options, region)
     if target.kind == "update" and (create or chunks is not None or shards is not None):
         given = {**create, "chunks": chunks, "shards": shards}
         names = ", ".join(sorted(name for name, value in given.items() if value is not None))
@@ -395,16 +396,20 @@ def task_of(
     jobs = []
     attempt = uuid.uuid4().hex
     for order, each, target in zip(orders, plan, targets, strict=True):
-        writer = Writer(target, attempt, order.source.dtype, casting)
+        spans = tuple([axis.span for axis in each.axes])
+        writer = Writer(target, attempt, order.source.dtype, spans, casting)
         jobs.append(Job(order.source.name, each, writer))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
     threes = zip(orders, plan, targets, strict=True)
     done = [_begun(order, each, target) for order, each, target in threes]
-    if any(each.tasks or each.waiting for each in done):
+    goes_on = any(each.tasks or each.waiting for each in done)
+    if goes_on:
         left = [_without(job, each) for job, each in zip(jobs, done, strict=True)]
         graph = write_graph(left, split_every)
     name = f"zarrstore-{dask.base.tokenize(graph.writes, graph.receipts)}"
     tasks = {**graph.with_blocks(blocks), name: (_listing, graph.receipts)}
+    if goes_on:  # not every scheduler leaves out what nobody needs
+        tasks, _ = cull(tasks, [name])
     return StoreTask(
         HighLevelGraph.from_collections(name, tasks, []),
         name,
@@ -444,7 +449,7 @@ def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
 def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
     drive = target.core.store._home.drive
     if target.kind == "update" and target.staged:
-        drive(check_can_wait, target)
+        drive(check_can_wait, target, [axis.span for axis in plan.axes])
     if target.noted:
         done = find_noted(plan, target)
     else:

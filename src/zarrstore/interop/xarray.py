@@ -370,7 +370,7 @@ def _order(
     if is_there:
         target = Target(core, "update", number=uuid.uuid4().hex)
         if how.resume:
-            target = store._home.drive(able_to_resume, target)
+            target = store._home.drive(able_to_resume, target, region)
         return Order(source, target, region, "r+")
     for key in [key for key in drafts.made if key.startswith(f"{array.path}/")]:
         del drafts.made[key]  # written with the elements
