@@ -131,7 +131,7 @@ class _Job:
         check_can_replace(self.store, self.path, old is not None)
         if old is not None and Capability.LIST not in self.store.capabilities:
             raise self._unsupported(old, "the store cannot list the chunks that have to go")
-        node = NewNode(self.store, self.path, overwrite=old is not None)
+        node = NewNode(self.store, self.path, overwrite=True)  # what comes meanwhile is seen later
         format = await node.find_format(self.options.get("zarr_format"))
         given: Any = options_for(self.values, self.options, format.version)
         given["shape"] = self.values.shape
