@@ -127,7 +127,8 @@ class _Creation:
     async def _empty(self) -> ArrayCore:
         """Return the array that is to be."""
         store, path, values, options = self.store, self.path, self.values, self.options
-        format = await NewNode(store, path).find_format(options.get("zarr_format"))
+        new = NewNode(store, path, overwrite=True)  # whether there is one is found out later
+        format = await new.find_format(options.get("zarr_format"))
         given = options_for(values, options, format.version)
         if values.dtype.kind == "U" and options.get("dtype") is None:
             given["dtype"] = "string"  # what comes later may be longer
