@@ -555,6 +555,31 @@ def test_regions_that_are_made_of_the_array_and_half_written():
     assert len(list(where.sync)) == 9
 
 
+class StoppingAtANote(MemoryStore):
+    """Fails at the second note that is to be deleted."""
+
+    left = 2
+
+    def _delete(self, key: str) -> Any:
+        self.left -= "/done-" in key
+        if not self.left:
+            raise OSError("stopped")
+        return super()._delete(key)
+
+
+def test_notes_of_a_write_that_has_ended_are_of_no_use():
+    """What is written next is other data."""
+    where = StoppingAtANote()
+    array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+    source = da.from_array(numbers(40) * 2, chunks=5)
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, array, resume=True)
+    assert np.array_equal(array[:], numbers(40) * 2)
+    to_zarr(da.from_array(numbers(40) * 3, chunks=5), array, resume=True)
+    assert np.array_equal(array[:], numbers(40) * 3)
+    assert len(list(where.sync)) == 9
+
+
 def test_an_array_that_is_made_of_itself_and_not_computed_to_the_end():
     where = MemoryStore()
     array = zarrstore.create_array(where, data=numbers(40), chunks=5)
