@@ -381,7 +381,7 @@ class Stopping(MemoryStore):
             if self.left < 0:
                 raise OSError("stopped")
             self.__dict__.setdefault("written", []).append(key)
-        if NOTE_KEY in key:
+        if "/done-" in key:
             self.__dict__.setdefault("noted", []).append(key)
         return super()._set(key, value)
 
