@@ -614,6 +614,35 @@ def test_chunks_of_which_some_blocks_are_missing_are_not_complete(left, again):
     assert len(list(where.sync)) == 5
 
 
+class Counting(MemoryStore):
+    """Fails at some change."""
+
+    left = 10**9
+
+    def _set(self, key: str, value: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("stopped")
+        return super()._set(key, value)
+
+
+@pytest.mark.parametrize("left", range(1, 14, 2))
+def test_an_array_of_the_same_metadata_is_not_taken_for_the_new_one(left):
+    where = Counting()
+    zarrstore.create_array(where, data=-numbers(40), chunks=10)
+    how: dict[str, Any] = {"mode": "w", "chunks": 10, "chunk_key_encoding": "default"}
+    source = da.from_array(numbers(40), chunks=7)
+    where.left = left
+    try:
+        to_zarr(source, where, **how)
+    except OSError:
+        where.left = 10**9
+        result = to_zarr(source, where, resume=True, **how)
+        assert result.verify() == 4
+    assert np.array_equal(zarrstore.open_array(where, mode="r")[:], numbers(40))
+    assert len(list(where.sync)) == 5
+
+
 class Keeping(MemoryStore):
     """Fails at the second chunk that is to be deleted."""
 
