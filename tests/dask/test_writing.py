@@ -381,7 +381,7 @@ class Stopping(MemoryStore):
             if self.left < 0:
                 raise OSError("stopped")
             self.__dict__.setdefault("written", []).append(key)
-        if NOTE_KEY in key:
+        if "/done-" in key:
             self.__dict__.setdefault("noted", []).append(key)
         return super()._set(key, value)
 
@@ -555,6 +555,31 @@ def test_regions_that_are_made_of_the_array_and_half_written():
     assert len(list(where.sync)) == 9
 
 
+class StoppingAtANote(MemoryStore):
+    """Fails at the second note that is to be deleted."""
+
+    left = 2
+
+    def _delete(self, key: str) -> Any:
+        self.left -= "/done-" in key
+        if not self.left:
+            raise OSError("stopped")
+        return super()._delete(key)
+
+
+def test_notes_of_a_write_that_has_ended_are_of_no_use():
+    """What is written next is other data."""
+    where = StoppingAtANote()
+    array = zarrstore.create_array(where, data=numbers(40), chunks=5)
+    source = da.from_array(numbers(40) * 2, chunks=5)
+    with pytest.raises(OSError, match="stopped"):
+        to_zarr(source, array, resume=True)
+    assert np.array_equal(array[:], numbers(40) * 2)
+    to_zarr(da.from_array(numbers(40) * 3, chunks=5), array, resume=True)
+    assert np.array_equal(array[:], numbers(40) * 3)
+    assert len(list(where.sync)) == 9
+
+
 def test_an_array_that_is_made_of_itself_and_not_computed_to_the_end():
     where = MemoryStore()
     array = zarrstore.create_array(where, data=numbers(40), chunks=5)
@@ -586,6 +611,35 @@ def test_chunks_of_which_some_blocks_are_missing_are_not_complete(left, again):
     result = to_zarr(source, where, chunks=10, align=again, resume=True)
     assert np.array_equal(result.array[:], numbers(40))
     assert result.verify() == 4
+    assert len(list(where.sync)) == 5
+
+
+class Counting(MemoryStore):
+    """Fails at some change."""
+
+    left = 10**9
+
+    def _set(self, key: str, value: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("stopped")
+        return super()._set(key, value)
+
+
+@pytest.mark.parametrize("left", range(1, 14, 2))
+def test_an_array_of_the_same_metadata_is_not_taken_for_the_new_one(left):
+    where = Counting()
+    zarrstore.create_array(where, data=-numbers(40), chunks=10)
+    how: dict[str, Any] = {"mode": "w", "chunks": 10, "chunk_key_encoding": "default"}
+    source = da.from_array(numbers(40), chunks=7)
+    where.left = left
+    try:
+        to_zarr(source, where, **how)
+    except OSError:
+        where.left = 10**9
+        result = to_zarr(source, where, resume=True, **how)
+        assert result.verify() == 4
+    assert np.array_equal(zarrstore.open_array(where, mode="r")[:], numbers(40))
     assert len(list(where.sync)) == 5
 
 

@@ -17,6 +17,9 @@ __all__ = ["drop_notes", "note_done", "number_of", "receipts_noted"]
 _DONE = "done-"
 """Before the name of a region: below the path of the write."""
 
+_BEGUN = "begun"
+"""Below the path of the write as long as what is noted there is of use."""
+
 
 def number_of(plan: ArrayPlan) -> str:
     """Return a number that writes have in common which write the same parts."""
@@ -47,10 +50,15 @@ async def _keys(target: Target) -> list[str]:
 
 
 async def receipts_noted(target: Target) -> dict[str, Receipt]:
-    """Return the receipts of the parts that are written, by their names."""
+    """Return the receipts of the parts that are written, by their names, and let more be noted."""
+    store, begun = target.core.store, join(target.staging, _BEGUN)
+    if not await store.exists(begun):
+        await _drop(target)  # of a write that has ended, and was broken off when it tidied up
+        await store.set(begun, b"")
+        return {}
     keys = await _keys(target)
     begin = len(join(target.staging, _DONE))
-    found = await target.core.store.get_many(keys)
+    found = await store.get_many(keys)
     return {
         key[begin:]: msgspec.json.decode(data, type=Receipt)
         for key, data in zip(keys, found, strict=True)
@@ -60,5 +68,10 @@ async def receipts_noted(target: Target) -> dict[str, Receipt]:
 
 async def drop_notes(target: Target) -> None:
     """Delete what is noted: all is written, and other data may come."""
+    await target.core.store.delete(join(target.staging, _BEGUN))
+    await _drop(target)
+
+
+async def _drop(target: Target) -> None:
     keys = await _keys(target)
     await each_bounded(target.core.store.delete, keys, count=len(keys))

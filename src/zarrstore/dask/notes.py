@@ -38,6 +38,8 @@ class Note(Use):
     """The metadata that is to be."""
     cleared: bool = False
     """Whether an array with the same keys has been deleted."""
+    same_names: bool = False
+    """Whether its chunks have the names of those of the array that it replaces."""
     waits: bool = False
     """Whether all that is to be there waits elsewhere: what is there may be old or new."""
     whole: bool = True
@@ -69,7 +71,7 @@ async def read_note(store: Store, path: str) -> Note | None:
         return Note(number="unknown")
 
 
-async def take_note(core: ArrayCore, number: str, before: str) -> None:
+async def take_note(core: ArrayCore, number: str, before: str, *, same_names: bool = False) -> None:
     """Note that an array is being written.
 
     Parameters
@@ -80,6 +82,8 @@ async def take_note(core: ArrayCore, number: str, before: str) -> None:
         Of the write.
     before : str
         The number of the one whose place it takes; empty if there is none.
+    same_names : bool, default False
+        Whether its chunks have the names of those of the array that it replaces.
 
     Raises
     ------
@@ -92,7 +96,15 @@ async def take_note(core: ArrayCore, number: str, before: str) -> None:
     stat = await store.stat(key) if before else None
     found = (await read_note(store, path) if before else None) or Note()
     left, left_at = found.taken_over()
-    note = Note([naming_of(core.spec)], left, left_at, None, number, as_json(core.document))
+    note = Note(
+        [naming_of(core.spec)],
+        left,
+        left_at,
+        None,
+        number,
+        as_json(core.document),
+        same_names=same_names,
+    )
     expect: Expect = stat.version if stat else ABSENT
     needed = Capability.CREATE_EXCLUSIVE if stat is None else Capability.COMPARE_AND_SWAP
     if needed not in store.capabilities:

@@ -165,8 +165,9 @@ async def find_target(
     if node is None and mode in ("r", "r+"):
         raise not_found(store, path, "array")
     begun = note if resume else None
-    if begun is not None and node is not None and as_json(node.document) == begun.document:
-        # it is complete, but for what is to be deleted
+    is_there = begun is not None and (begun.cleared or not begun.same_names)
+    if begun and is_there and node is not None and as_json(node.document) == begun.document:
+        # it is complete, but for what is to be deleted; one with the same names may be the old one
         version = options.get("zarr_format") or node.document.zarr_format
         asked: ArrayOptions = {**options, "zarr_format": version}
         named = [naming_of(node.spec)]
@@ -294,7 +295,8 @@ async def begin(target: Target, mode: AccessMode) -> frozenset[str]:
         if target.kind == "replace":
             return frozenset()
         return frozenset([key async for key, _ in chunks_stored(store, path, target.core.spec)])
-    await take_note(target.core, target.number, target.before)
+    same_names = target.kind == "replace"
+    await take_note(target.core, target.number, target.before, same_names=same_names)
     try:
         await _check_names(target)
         if mode == "w" and Capability.DELETE in store.capabilities:
