@@ -87,15 +87,17 @@ def _repeated(value: Any) -> str:
     """Return the expression of text or bytes, short where a part of it is repeated."""
     if len(value) <= _SHORT:
         return repr(value)
-    period = value.find(value[:16], 1)
+    same = 16  # so much is the same at each place that is looked at, and twice that at the next
+    period = value.find(value[:same], 1)
     while 0 < period <= len(value) // 2:
-        times, rest = divmod(len(value), period)
-        part = value[:period]
-        if part * times + part[:rest] == value:
+        if value[period:] == value[:-period]:
+            part = value[:period]
+            times, rest = divmod(len(value), period)
             made = "bytes(range(256))" if part == bytes(range(256)) else repr(part)
             made = f"{made} * {times}"
             return f"({made} + {part[:rest]!r})" if rest else made
-        period = value.find(value[:16], period + 1)
+        same = min(2 * same, len(value) // 2)
+        period = value.find(value[:same], period + 1)
     if len(value) > _LONGEST:
         raise NotLiteralError
     return repr(value)
