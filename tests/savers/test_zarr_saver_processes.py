@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 
 import zarrstore
 from zarrstore.savers import ZarrSaver, _claims
@@ -124,11 +123,7 @@ def test_4_processes_append_50_times_each(tmp_path):
     append_all(str(tmp_path / "x.zarr"), None, 4, 50)
 
 
-def test_processes_append_on_s3(s3_bucket: Bucket) -> None:
-    append_all(f"{s3_bucket.url}/x.zarr", s3_bucket.storage_options, 3, 8)
-
-
-def test_processes_append_on_a_real_s3(seaweed_bucket: Bucket) -> None:
+def test_processes_append_on_s3(seaweed_bucket: Bucket) -> None:
     append_all(f"{seaweed_bucket.url}/x.zarr", seaweed_bucket.storage_options, 3, 8)
 
 
@@ -221,10 +216,8 @@ def test_processes_overwrite_at_once(tmp_path):
     overwrite_all(str(tmp_path / "x.zarr"), None, 3, 4)
 
 
-@pytest.mark.parametrize("server", ["s3_bucket", "seaweed_bucket"])
-def test_overwritten_on_s3(server: str, request: pytest.FixtureRequest) -> None:
-    bucket: Bucket = request.getfixturevalue(server)
-    overwrite_all(f"{bucket.url}/x.zarr", bucket.storage_options, 2, 2)
+def test_overwritten_on_s3(seaweed_bucket: Bucket) -> None:
+    overwrite_all(f"{seaweed_bucket.url}/x.zarr", seaweed_bucket.storage_options, 2, 2)
 
 
 def test_a_killed_process_on_s3(seaweed_bucket: Bucket) -> None:
