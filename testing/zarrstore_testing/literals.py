@@ -89,7 +89,7 @@ def _repeated(value: Any) -> str:
         return repr(value)
     same = 16  # so much is the same at each place that is looked at, and twice that at the next
     period = value.find(value[:same], 1)
-    while 0 < period <= len(value) // 2:
+    while 0 < period <= min(len(value) // 2, _LONGEST):
         if value[period:] == value[:-period]:
             part = value[:period]
             times, rest = divmod(len(value), period)

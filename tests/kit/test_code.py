@@ -167,3 +167,14 @@ def test_literals_make_what_they_are_of():
     for value in (os.urandom(9000), lambda: None, iter({1})):
         with pytest.raises(NotLiteralError):
             literal(value)
+
+
+def test_long_values_are_short_if_they_repeat_something_short():
+    part = b"0123456789abcdef" * 200 + b"tail"
+    for value in (part * 1000, part * 3 + part[:1000], part * 2):
+        expression = literal(value)
+        assert len(expression) < 10_000
+        assert eval(expression) == value
+    for value in (part * 1000 + b"x", (b"0123456789abcdef" * 65_536 + b"tail") * 5):
+        with pytest.raises(NotLiteralError):
+            literal(value)
