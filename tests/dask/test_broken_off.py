@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -101,3 +102,29 @@ def test_into_an_array(reads, align):
         assert np.array_equal(array[:], expected)
         if done == "all":
             return
+
+
+def test_what_an_earlier_write_has_left_is_not_taken_for_this_one():
+    where = MemoryStore()
+    array = zarrstore.create_array(where, data=np.zeros(8, int), chunks=2)
+    for number in (1, 2):  # made of the array itself: it waits, and is left to be deleted later
+        task = to_zarr(from_zarr(array) + 1, array, resume=True, compute=False)
+        dask.compute(task, scheduler="sync")
+        assert array[:].tolist() == [number] * 8
+
+
+@pytest.mark.parametrize("between", ["resize", "other data"])
+def test_an_array_that_has_changed_since_a_write_into_it_was_broken_off(between):
+    where = Failing()
+    array = zarrstore.create_array(where, data=np.zeros(8, int), chunks=2)
+    source = da.arange(1, 9, chunks=2)
+    how = {"scheduler": "sync", "align": "lock", "resume": True}
+    assert written(where, 6, lambda: to_zarr(source, array, **how)) == "in part"
+    assert [key for key in where.sync if "/done-" in key]
+    if between == "resize":
+        array.resize(0)
+        array.resize(8)
+    else:
+        to_zarr(-source, array, align="lock", scheduler="sync")
+    to_zarr(source, array, **how).verify()
+    assert array[:].tolist() == list(range(1, 9))

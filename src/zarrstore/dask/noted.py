@@ -6,13 +6,14 @@ import hashlib
 
 import msgspec
 
+from zarrstore.abc import Capability, Store
 from zarrstore.dask.plan import ArrayPlan
-from zarrstore.dask.receipts import Receipt
+from zarrstore.dask.receipts import Receipt, merged
 from zarrstore.dask.targets import Target
-from zarrstore.fan_out import each_bounded
+from zarrstore.fan_out import each_bounded, map_bounded
 from zarrstore.keys import join
 
-__all__ = ["drop_notes", "note_done", "number_of", "receipts_noted"]
+__all__ = ["drop_notes", "note_done", "number_of", "outdate_notes", "receipts_noted"]
 
 _DONE = "done-"
 """Before the name of a region: below the path of the write."""
@@ -49,21 +50,47 @@ async def _keys(target: Target) -> list[str]:
     return [key async for key in listing if key.startswith(begin)]
 
 
-async def receipts_noted(target: Target) -> dict[str, Receipt]:
-    """Return the receipts of the parts that are written, by their names, and let more be noted."""
+async def receipts_noted(target: Target, *, all_waits: bool = False) -> dict[str, Receipt]:
+    """Return the receipts of the parts that are written, by their names, and let more be noted.
+
+    A part of which chunks are gone, as after `resize`, is not among them.
+
+    Parameters
+    ----------
+    target : Target
+    all_waits : bool, default False
+        Whether data waits there that this write is to put in its place.
+    """
     store, begun = target.core.store, join(target.staging, _BEGUN)
     if not await store.exists(begun):
-        await _drop(target)  # of a write that has ended, and was broken off when it tidied up
+        # of a write that has ended: parts that are done, and data that has waited
+        await (_drop(target) if all_waits else store.delete_dir(target.staging))
         await store.set(begun, b"")
         return {}
     keys = await _keys(target)
     begin = len(join(target.staging, _DONE))
     found = await store.get_many(keys)
-    return {
+    receipts = {
         key[begin:]: msgspec.json.decode(data, type=Receipt)
         for key, data in zip(keys, found, strict=True)
         if data is not None
     }
+    gone = await _gone(store, merged(receipts.values()))
+    return {name: receipt for name, receipt in receipts.items() if gone.isdisjoint(receipt)}
+
+
+async def _gone(store: Store, receipt: Receipt) -> set[str]:
+    """Return the keys that were written, and are not there any more."""
+    keys = [key for key, written in receipt.items() if written.size is not None]
+    there = await map_bounded(store.exists, keys)
+    return {key for key, is_there in zip(keys, there, strict=True) if not is_there}
+
+
+async def outdate_notes(target: Target) -> None:
+    """Let nobody go on with what is noted: other data comes."""
+    store = target.core.store
+    if Capability.LIST | Capability.DELETE in store.capabilities:  # or nothing can be noted
+        await store.delete(join(target.staging, _BEGUN))
 
 
 async def drop_notes(target: Target) -> None:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -107,9 +108,9 @@ def _units(plan: ArrayPlan, task: tuple[int, ...]) -> list[list[int]]:
     return found
 
 
-def find_noted(plan: ArrayPlan, target: Target) -> Done:
+def find_noted(plan: ArrayPlan, target: Target, *, all_waits: bool) -> Done:
     """Return what is noted to be done of an update."""
-    noted = target.core.store._home.drive(receipts_noted, target)
+    noted = target.core.store._home.drive(partial(receipts_noted, all_waits=all_waits), target)
     done = [(task, noted.get(waiting_name(plan.region(task)))) for task in plan.tasks()]
     receipts = [(task, receipt) for task, receipt in done if receipt is not None]
     tasks = frozenset([task for task, _ in receipts])

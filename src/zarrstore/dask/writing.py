@@ -16,7 +16,7 @@ from dask.utils import parse_bytes
 from zarrstore.chunks import Progress
 from zarrstore.dask.checks import Casting, check_casting, check_names, check_progress, check_source
 from zarrstore.dask.graph import Job, write_graph
-from zarrstore.dask.noted import number_of
+from zarrstore.dask.noted import number_of, outdate_notes
 from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
 from zarrstore.dask.reads import targets_read
@@ -401,7 +401,7 @@ def task_of(
         jobs.append(Job(order.source.name, each, writer))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
     threes = zip(orders, plan, targets, strict=True)
-    done = [_begun(order, each, target) for order, each, target in threes]
+    done = [_begun(*three, align) for three in threes]
     goes_on = any(each.tasks or each.waiting for each in done)
     if goes_on:
         left = [_without(job, each) for job, each in zip(jobs, done, strict=True)]
@@ -446,12 +446,16 @@ def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     return dict(sources[0].__dask_optimize__(merged, keys))
 
 
-def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
+def _begun(order: Order, plan: ArrayPlan, target: Target, align: Align) -> Done:
     drive = target.core.store._home.drive
     if target.kind == "update" and target.staged:
         drive(check_can_wait, target, [axis.span for axis in plan.axes])
+    if target.kind == "update" and not target.noted:
+        noted = replace(order, target=replace(target, noted=True))
+        number = number_of(plan_order(noted, align))  # of the same write, with resume=True
+        drive(outdate_notes, replace(target, number=number))
     if target.noted:
-        done = find_noted(plan, target)
+        done = find_noted(plan, target, all_waits=order.target.staged)
     else:
         keys = drive(begin, order.target, order.mode)
         complete = partial(complete_keys, whole=plan.how != "lock")
