@@ -142,6 +142,27 @@ def test_broken_off(tmp_path):
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if "zarrstore" in name]
 
 
+def test_other_data_appended_in_the_place_of_an_append_that_was_broken_off():
+    def failing(block, block_info=None):
+        if block_info and block_info[0]["chunk-location"] == (3,):
+            raise OSError("no more room")
+        return block
+
+    def dataset(value):
+        return xr.Dataset({"t": ("x", da.full(8, value, chunks=2))})
+
+    data: dict[str, bytes] = {}
+    dataset_to_zarr(dataset(0), data)
+    broken = dataset(1)
+    broken["t"] = "x", broken.t.data.map_blocks(failing, dtype=int)
+    how = {"append_dim": "x", "resume": True, "scheduler": "sync"}
+    with pytest.raises(OSError, match="no more room"):
+        dataset_to_zarr(broken, data, **how)
+    dataset_to_zarr(dataset(2), data, **how)
+    assert opened(data).t.values.tolist() == [0] * 8 + [2] * 8
+    assert not [key for key in data if "zarrstore" in key]
+
+
 def test_later():
     data: list[dict[str, bytes]] = [{}, {}]
     tasks = [

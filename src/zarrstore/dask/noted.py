@@ -50,7 +50,7 @@ async def _keys(target: Target) -> list[str]:
     return [key async for key in listing if key.startswith(begin)]
 
 
-async def receipts_noted(target: Target, *, all_waits: bool = False) -> dict[str, Receipt]:
+async def receipts_noted(target: Target, data: str, *, all_waits: bool) -> dict[str, Receipt]:
     """Return the receipts of the parts that are written, by their names, and let more be noted.
 
     A part of which chunks are gone, as after `resize`, is not among them.
@@ -58,14 +58,16 @@ async def receipts_noted(target: Target, *, all_waits: bool = False) -> dict[str
     Parameters
     ----------
     target : Target
-    all_waits : bool, default False
+    data : str
+        What must be the same as when they were noted.
+    all_waits : bool
         Whether data waits there that this write is to put in its place.
     """
     store, begun = target.core.store, join(target.staging, _BEGUN)
-    if not await store.exists(begun):
-        # of a write that has ended: parts that are done, and data that has waited
+    if await store.get(begun) != data.encode():
+        # of a write that has ended, or of other data: parts that are done, and what has waited
         await (_drop(target) if all_waits else store.delete_dir(target.staging))
-        await store.set(begun, b"")
+        await store.set(begun, data.encode())
         return {}
     keys = await _keys(target)
     begin = len(join(target.staging, _DONE))

@@ -32,6 +32,8 @@ class Order:
     target: Target
     region: Any
     mode: AccessMode
+    data: str = ""
+    """What must be the same for a write to go on that was broken off, where that is not trusted."""
 
 
 def target_at(

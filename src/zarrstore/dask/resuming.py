@@ -108,9 +108,10 @@ def _units(plan: ArrayPlan, task: tuple[int, ...]) -> list[list[int]]:
     return found
 
 
-def find_noted(plan: ArrayPlan, target: Target, *, all_waits: bool) -> Done:
+def find_noted(plan: ArrayPlan, target: Target, data: str, *, all_waits: bool) -> Done:
     """Return what is noted to be done of an update."""
-    noted = target.core.store._home.drive(partial(receipts_noted, all_waits=all_waits), target)
+    receipts_of = partial(receipts_noted, all_waits=all_waits)
+    noted = target.core.store._home.drive(receipts_of, target, data)
     done = [(task, noted.get(waiting_name(plan.region(task)))) for task in plan.tasks()]
     receipts = [(task, receipt) for task, receipt in done if receipt is not None]
     tasks = frozenset([task for task, _ in receipts])

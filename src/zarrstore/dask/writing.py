@@ -455,7 +455,7 @@ def _begun(order: Order, plan: ArrayPlan, target: Target, align: Align) -> Done:
         number = number_of(plan_order(noted, align))  # of the same write, with resume=True
         drive(outdate_notes, replace(target, number=number))
     if target.noted:
-        done = find_noted(plan, target, all_waits=order.target.staged)
+        done = find_noted(plan, target, order.data, all_waits=order.target.staged)
     else:
         keys = drive(begin, order.target, order.mode)
         complete = partial(complete_keys, whole=plan.how != "lock")

@@ -371,7 +371,8 @@ def _order(
         target = Target(core, "update", number=uuid.uuid4().hex)
         if how.resume:
             target = store._home.drive(able_to_resume, target, region)
-        return Order(source, target, region, "r+")
+        # who appends next, when an append was broken off, may have other data
+        return Order(source, target, region, "r+", "" if how.append_dim is None else source.name)
     for key in [key for key in drafts.made if key.startswith(f"{array.path}/")]:
         del drafts.made[key]  # written with the elements
     options = {
