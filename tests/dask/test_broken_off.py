@@ -12,7 +12,7 @@ import pytest
 
 import zarrstore
 from zarrstore import MemoryStore
-from zarrstore.dask import from_zarr, to_zarr
+from zarrstore.dask import from_zarr, store, to_zarr
 from zarrstore.dask.targets import NOTE_KEY
 
 
@@ -100,6 +100,29 @@ def test_into_an_array(reads, align):
             write()
             assert not [key for key in where.sync if NOTE_KEY in key]
         assert np.array_equal(array[:], expected)
+        if done == "all":
+            return
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_arrays_that_are_made_of_each_other(resume):
+    before = np.arange(8)
+    for left in itertools.count():
+        where = Failing()
+        group = zarrstore.create_group(where)
+        a, b = [
+            group.create_array(name, data=before + n, chunks=4)
+            for name, n in (("a", 0), ("b", 100))
+        ]
+
+        def write(resume: bool, a: Any = a, b: Any = b) -> None:
+            store([from_zarr(b) + 1, from_zarr(a) + 1], [a, b], resume=resume, scheduler="sync")
+
+        done = written(where, left, lambda write=write: write(resume))
+        if done == "in part":
+            write(True)
+        assert np.array_equal(a[:], before + 101)
+        assert np.array_equal(b[:], before + 1)
         if done == "all":
             return
 

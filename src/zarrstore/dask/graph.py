@@ -125,7 +125,9 @@ def write_graph(jobs: Sequence[Job], split_every: int | None = None) -> Graph:
     token = uuid.uuid4().hex
     graph = Graph()
     waits = _between(jobs)
-    made = [_JobGraph(job, f"{number}-{token}", graph) for number, job in enumerate(jobs)]
+    all_wait: Key = f"all-wait-{token}"
+    numbered = enumerate(jobs)
+    made = [_JobGraph(job, f"{number}-{token}", graph, all_wait) for number, job in numbered]
     for each, others in zip(made, waits, strict=True):
         each.add(others)
         graph.receipts.append(each.receipt(split_every))
@@ -133,11 +135,15 @@ def write_graph(jobs: Sequence[Job], split_every: int | None = None) -> Graph:
     readers = [*graph.staged, *[receipt for job, receipt in pairs if not job.staged]]
     for each in made:
         each.wait(readers)
+    # as long as not all is noted to wait, what reads one of the arrays may be computed again
+    waiting = [each.waiting for each in made if each.waiting in graph.tasks]
+    if waiting:
+        graph.tasks[all_wait] = (len, waiting)
     return graph
 
 
 class _JobGraph:
-    def __init__(self, job: Job, token: str, graph: Graph) -> None:
+    def __init__(self, job: Job, token: str, graph: Graph, all_wait: Key) -> None:
         self._job = job
         self._token = token
         self._graph = graph
@@ -145,7 +151,8 @@ class _JobGraph:
         blocks_bytes = job.plan.nbytes // max(1, job.plan.nblocks)
         self._apart = job.plan.how == "aligned" and blocks_bytes >= _APART
         self._writer: Key = f"writer-{token}"
-        self._waiting: Key = f"all-staged-{token}"
+        self.waiting: Key = f"all-staged-{token}"
+        self._all_wait = all_wait
 
     def add(self, others: Sequence[int]) -> None:
         """Add the tasks that write, after those of other jobs."""
@@ -167,7 +174,7 @@ class _JobGraph:
                     stage: Key = (f"stage-{self._token}", number)
                     tasks[stage] = (stage_box, self._writer, box, blocks)
                     self._graph.staged.append(stage)
-                tasks[self._key(task)] = (unstaged, self._writer, box, self._waiting, *keys)
+                tasks[self._key(task)] = (unstaged, self._writer, box, self._all_wait, *keys)
             else:
                 tasks[self._key(task)] = (write_box, self._writer, box, blocks, *keys)
             self._graph.writes.append(self._key(task))
@@ -175,7 +182,7 @@ class _JobGraph:
     def wait(self, readers: Sequence[Key]) -> None:
         """Let what is staged wait until nothing reads the array any more."""
         if self._job.staged:
-            self._graph.tasks[self._waiting] = (wait_for_all, self._writer, [*readers])
+            self._graph.tasks[self.waiting] = (wait_for_all, self._writer, [*readers])
 
     def _key(self, task: tuple[int, ...]) -> Key:
         return (f"write-{self._token}", *task)

@@ -89,16 +89,17 @@ async def _gone(store: Store, receipt: Receipt) -> set[str]:
 
 
 async def outdate_notes(target: Target) -> None:
-    """Let nobody go on with what is noted: other data comes."""
+    """Let nobody go on with what is noted of an update: all is written, or other data comes."""
     store = target.core.store
-    if Capability.LIST | Capability.DELETE in store.capabilities:  # or nothing can be noted
+    can_be = Capability.LIST | Capability.DELETE in store.capabilities
+    if target.kind == "update" and can_be:
         await store.delete(join(target.staging, _BEGUN))
 
 
 async def drop_notes(target: Target) -> None:
-    """Delete what is noted: all is written, and other data may come."""
-    await target.core.store.delete(join(target.staging, _BEGUN))
-    await _drop(target)
+    """Delete what is noted, and of no use any more."""
+    if target.noted:
+        await _drop(target)
 
 
 async def _drop(target: Target) -> None:

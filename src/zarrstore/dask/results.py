@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from dask.highlevelgraph import HighLevelGraph
 from zarrstore.chunks import Progress
 from zarrstore.dask.at_work import begin_again, under_way
 from zarrstore.dask.current import difference
-from zarrstore.dask.noted import drop_notes
+from zarrstore.dask.noted import drop_notes, outdate_notes
 from zarrstore.dask.plan import StorePlan
 from zarrstore.dask.reads import place_of
 from zarrstore.dask.receipts import Receipt, Written, crc32c
@@ -210,13 +210,29 @@ def finished(
         if target.contested:
             _check_undisturbed(target, written)
         drive(finish, target)
-        if target.noted:
-            drive(drop_notes, target)
-        drive(note_none_waits, target)
         arrays.append(ArrayResult(Array(target.core), written))
+    with _all_was_written(targets):  # what is made of these arrays must not be done again
+        for step in (note_none_waits, outdate_notes, drop_notes):
+            for target in targets:
+                target.core.store._home.drive(step, target)
     if publish is not None:
         publish()
     return StoreResult(tuple(_as_left(arrays)), plan, tuple(targets))
+
+
+@contextmanager
+def _all_was_written(targets: Sequence[Target]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        what = f"{_named(targets)}: all was written"
+        error.add_note(f"{what}; what is of no use any more was not deleted")
+        raise
+
+
+def _named(targets: Sequence[Target]) -> str:
+    urls = {target.core.url for target in targets}
+    return urls.pop() if len(urls) == 1 else f"{len(urls)} arrays"
 
 
 def _as_left(arrays: Sequence[ArrayResult]) -> Iterator[ArrayResult]:
@@ -343,9 +359,7 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
         """
         get = scheduler_of(scheduler)
         check_shared([target.core.store for target in self._targets], get)
-        urls = {target.core.url for target in self._targets}
-        what = urls.pop() if len(urls) == 1 else f"{len(urls)} arrays"
-        told = reporting(progress, f"writing {what}", "tasks")
+        told = reporting(progress, f"writing {_named(self._targets)}", "tasks")
         try:
             with told as callback, under_way(self._attempt):
                 tasks = self._graph.to_dict()
@@ -356,11 +370,8 @@ class StoreTask(DaskMethodsMixin):  # type: ignore[misc]
                     target.core.store._home.drive(drop_what_waits, target)
             raise
         result = finished(receipts, self._targets, self.plan, self._found, self._publish)
-        try:
+        with _all_was_written(self._targets):
             result.tidy_up()
-        except BaseException as error:
-            error.add_note(f"{what}: all was written; what is of no use any more was not deleted")
-            raise
         return result
 
     def __repr__(self) -> str:
