@@ -110,6 +110,15 @@ def test_several_at_once_on_a_cluster(client, tmp_path):
         assert (zarrstore.open_array(tmp_path / f"{number}.zarr", mode="r")[:] == number).all()
 
 
+@pytest.mark.parametrize("fuse", [None, False])
+def test_what_is_on_a_cluster_already(client, fuse, tmp_path):
+    source = client.persist(da.from_array(numbers(8, 6), chunks=(4, 3)))
+    with dask.config.set({"optimization.fuse.active": fuse}):
+        for name, lazy in (("same", source), ("cut", source[::-1].rechunk((3, 6)))):
+            array = to_zarr(lazy, tmp_path / name, scheduler=client).array
+            assert np.array_equal(array[:], numbers(8, 6)[:: 1 if name == "same" else -1])
+
+
 def test_what_lives_in_this_process(client):
     with pytest.raises(NotShareableError, match=r"scheduler='threads'"):
         to_zarr(da.ones(10, chunks=2), MemoryStore(), scheduler=client)

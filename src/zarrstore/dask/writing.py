@@ -443,7 +443,14 @@ def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
     check_names(sources)
     merged = HighLevelGraph.merge(*[source.__dask_graph__() for source in sources])
     keys = [source.__dask_keys__() for source in sources]
-    return dict(sources[0].__dask_optimize__(merged, keys))
+    found = dict(sources[0].__dask_optimize__(merged, keys))
+    # it leaves out what is on a cluster already, under the same key
+    futures = {key: value for key, value in merged.items() if _is_future(value)}
+    return {**futures, **found}
+
+
+def _is_future(value: Any) -> bool:
+    return all(hasattr(value, name) for name in ("key", "client", "status"))
 
 
 def _begun(order: Order, plan: ArrayPlan, target: Target, align: Align) -> Done:
