@@ -23,6 +23,7 @@ from zarrstore.errors import (
     ConflictError,
     InvalidKeyError,
     UnsupportedOperationError,
+    ZarrStoreError,
 )
 from zarrstore.stores import local
 from zarrstore.stores._files import FileLock, is_temporary, temporary_name
@@ -566,6 +567,21 @@ class TestProcesses:
         assert [name for name in tree(tmp_path) if not is_temporary(name)] == ["new", "new/k"]
         store.clear()
         assert tree(tmp_path) == []
+
+    @pytest.mark.parametrize("expect", [None, ABSENT])
+    def test_a_directory_that_a_killed_writer_has_made_is_in_nobodys_way(self, tmp_path, expect):
+        store = LocalStore(tmp_path).sync
+        code = f"{HEADER}store.set('a/b/k', b'new')"
+        assert kill_at(code, "?rename,?renameat", arguments=[str(tmp_path)]).killed
+        assert any(map(is_temporary, tree(tmp_path / "a" / "b")))
+        store.set("a", b"1", expect=expect)
+        assert tree(tmp_path) == ["a"]
+        store.delete("a")
+        assert kill_at(code, "?rename,?renameat", arguments=[str(tmp_path)]).killed
+        store["a/c"] = b"2"
+        with pytest.raises(ZarrStoreError):
+            store.set("a", b"1", expect=expect)
+        assert dict(store) == {"a/c": b"2"}
 
     def test_no_increment_is_lost_between_processes(self, tmp_path):
         store = LocalStore(tmp_path).sync

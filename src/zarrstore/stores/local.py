@@ -277,7 +277,12 @@ class LocalStore(BlockingStore):
             for _ in range(_ATTEMPTS):
                 with suppress(FileNotFoundError):  # the directory was deleted meanwhile
                     version = self._write_file(temporary, value)
-                    place(self._base + temporary, self._base + key)
+                    try:
+                        place(self._base + temporary, self._base + key)
+                    except IsADirectoryError:
+                        if not self._remove_what_killed_writers_left(self._base + key):
+                            raise
+                        place(self._base + temporary, self._base + key)
                     break
             else:
                 raise OSError(errno.ENOENT, "the directory is removed as often as it is made")
@@ -332,16 +337,27 @@ class LocalStore(BlockingStore):
                 raise_backend_error(error, "delete", self.url, prefix)
         self._files.prune(directory)
 
-    def _remove_below(self, directory: str) -> None:
+    def _remove_what_killed_writers_left(self, directory: str) -> bool:
+        """Remove a directory if there is no value below it; tell whether that is done.
+
+        A writer that is at work there makes it anew, as it does when others delete it.
+        """
+        with suppress(OSError):
+            self._remove_below(directory, is_temporary)
+            os.rmdir(directory)
+            return True
+        return False
+
+    def _remove_below(self, directory: str, only: Callable[[str], bool] = bool) -> None:
         with os.scandir(directory) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    self._remove_below(entry.path)
+                    self._remove_below(entry.path, only)
                     try:
                         os.rmdir(entry.path)
                     except OSError:  # a writer was there meanwhile, or a link is in it
                         continue
-                elif entry.is_file(follow_symlinks=False):
+                elif entry.is_file(follow_symlinks=False) and only(entry.name):
                     with suppress(FileNotFoundError):
                         os.unlink(entry.path)
         if self._durable:
