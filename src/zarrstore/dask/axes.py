@@ -6,6 +6,7 @@ done with arrays of boundaries, so that a million units take milliseconds.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,30 @@ class Span:
     def stop(self) -> int:
         """After the last element."""
         return self.start + self.step * (self.count - 1) + 1 if self.count else self.start
+
+    def meets(self, other: Span) -> bool:
+        """Tell whether two regions have elements in common along a dimension.
+
+        Examples
+        --------
+        >>> Span(0, 2, 5).meets(Span(1, 2, 5)), Span(0, 2, 5).meets(Span(3, 3, 2))
+        (False, True)
+        """
+        if not self.count or not other.count:
+            return False
+        start, stop = max(self.start, other.start), min(self.stop, other.stop)
+        if start >= stop:
+            return False
+        # x = self.start (mod self.step) and x = other.start (mod other.step)
+        common = math.gcd(self.step, other.step)
+        if (other.start - self.start) % common:
+            return False
+        period = math.lcm(self.step, other.step)
+        inverse = pow(self.step // common, -1, other.step // common) if other.step > common else 0
+        jumps = (other.start - self.start) // common * inverse % (other.step // common)
+        candidate = self.start + self.step * jumps
+        candidate += -(-(start - candidate) // period) * period
+        return candidate < stop
 
 
 def spans_of(region: Any, shape: Sequence[int]) -> tuple[Span, ...]:

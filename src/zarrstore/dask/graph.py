@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -239,7 +238,7 @@ def _between(jobs: Sequence[Job]) -> list[list[int]]:
     for numbers in places.values():
         for number, other in _near(jobs, numbers):
             axes = list(zip(jobs[number].plan.axes, jobs[other].plan.axes, strict=True))
-            if all(_meet(*pair) for pair in axes):
+            if all(a.span.meets(b.span) for a, b in axes):
                 raise ValueError(
                     f"sources {other} and {number} go to the same elements of "
                     f"{jobs[number].writer.target.core.url}; which of the two is kept would be "
@@ -265,23 +264,3 @@ def _near(jobs: Sequence[Job], numbers: Sequence[int]) -> Iterator[tuple[int, in
 def _ends(axis: Axis) -> tuple[int, int]:
     """Return the first and the last unit along a dimension; of no units what meets nothing."""
     return (int(axis.units[0]), int(axis.units[-1])) if len(axis.units) else (1, -1)
-
-
-def _meet(a: Axis, b: Axis) -> bool:
-    """Tell whether two regions have elements in common along a dimension."""
-    first, second = a.span, b.span
-    if not first.count or not second.count:
-        return False
-    start, stop = max(first.start, second.start), min(first.stop, second.stop)
-    if start >= stop:
-        return False
-    # x = first.start (mod first.step) and x = second.start (mod second.step)
-    common = math.gcd(first.step, second.step)
-    if (second.start - first.start) % common:
-        return False
-    period = math.lcm(first.step, second.step)
-    inverse = pow(first.step // common, -1, second.step // common) if second.step > common else 0
-    jumps = (second.start - first.start) // common * inverse % (second.step // common)
-    candidate = first.start + first.step * jumps
-    candidate += -(-(start - candidate) // period) * period
-    return candidate < stop

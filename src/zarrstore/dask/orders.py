@@ -32,8 +32,8 @@ class Order:
     target: Target
     region: Any
     mode: AccessMode
-    data: str = ""
-    """What must be the same for a write to go on that was broken off, where that is not trusted."""
+    token: str = ""
+    """Of the dask array, if a write that was broken off goes on with the same one only."""
 
 
 def target_at(

@@ -15,7 +15,7 @@ from dask.highlevelgraph import HighLevelGraph
 from zarrstore.chunks import Progress
 from zarrstore.dask.at_work import begin_again, under_way
 from zarrstore.dask.current import difference
-from zarrstore.dask.noted import drop_notes, outdate_notes
+from zarrstore.dask.done_parts import drop_notes, outdate_notes
 from zarrstore.dask.plan import StorePlan
 from zarrstore.dask.reads import place_of
 from zarrstore.dask.receipts import Receipt, Written, crc32c

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from zarrstore.dask.noted import receipts_noted
+from zarrstore.dask.done_parts import receipts_noted
 from zarrstore.dask.notes import change_note, own_note
 from zarrstore.dask.plan import ArrayPlan
 from zarrstore.dask.receipts import Receipt, Written, merged
@@ -108,10 +108,10 @@ def _units(plan: ArrayPlan, task: tuple[int, ...]) -> list[list[int]]:
     return found
 
 
-def find_noted(plan: ArrayPlan, target: Target, data: str, *, all_waits: bool) -> Done:
+def find_noted(plan: ArrayPlan, target: Target, token: str, *, all_waits: bool) -> Done:
     """Return what is noted to be done of an update."""
     receipts_of = partial(receipts_noted, all_waits=all_waits)
-    noted = target.core.store._home.drive(receipts_of, target, data)
+    noted = target.core.store._home.drive(receipts_of, target, token)
     done = [(task, noted.get(waiting_name(plan.region(task)))) for task in plan.tasks()]
     receipts = [(task, receipt) for task, receipt in done if receipt is not None]
     tasks = frozenset([task for task, _ in receipts])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -27,16 +27,9 @@ __all__ = [
 _UPDATES = f"{NOTE_KEY}-updates"
 """Beside an array: below it a key for each write into it of which all waits, with its region."""
 
-_Region: TypeAlias = list[tuple[int, int, int]]
-"""Of each dimension the first element, the step, and how many there are."""
-
 
 def _mark(target: Target) -> str:
     return join(target.core.path, f"{_UPDATES}/{target.number}")
-
-
-def _region(spans: Sequence[Span]) -> _Region:
-    return [(each.start, each.step, each.count) for each in spans]
 
 
 async def note_all_waits(target: Target, spans: Sequence[Span]) -> None:
@@ -45,7 +38,7 @@ async def note_all_waits(target: Target, spans: Sequence[Span]) -> None:
     From now on the array may hold a part of it, so that it cannot be computed again.
     """
     if target.kind == "update":
-        await target.core.store.set(_mark(target), msgspec.json.encode(_region(spans)))
+        await target.core.store.set(_mark(target), msgspec.json.encode(list(spans)))
     elif target.kind == "replace":
         await change_note(target.core, target.number, waits=True)
 
@@ -74,7 +67,7 @@ async def names_that_wait(target: Target) -> frozenset[str]:
     return frozenset([key.partition("/")[0] for key in keys if "/" in key])
 
 
-async def _broken_off(target: Target) -> dict[str, _Region]:
+async def _broken_off(target: Target) -> dict[str, list[Span]]:
     """Return writes into an array of which all waits, and a part may be there: their regions."""
     store = target.core.store
     if Capability.LIST not in store.capabilities:
@@ -84,7 +77,7 @@ async def _broken_off(target: Target) -> dict[str, _Region]:
     for key in keys:
         data = await store.get(key)
         if data is not None:
-            found[key.rpartition("/")[2]] = msgspec.json.decode(data, type=_Region)
+            found[key.rpartition("/")[2]] = msgspec.json.decode(data, type=list[Span])
     return found
 
 
@@ -111,7 +104,7 @@ async def able_to_resume(target: Target, region: Any) -> Target:
             store=store.url,
             key=target.core.path,
         )
-    wanted = _region(spans_of(region, target.core.spec.shape))
+    wanted = list(spans_of(region, target.core.spec.shape))
     there = await _broken_off(target)
     numbers = [number for number, each in there.items() if each == wanted]
     if len(numbers) > 1:
@@ -124,14 +117,6 @@ async def able_to_resume(target: Target, region: Any) -> Target:
         )
     number = numbers[0] if numbers else target.number
     return dataclasses.replace(target, number=number, staged=bool(numbers), noted=True)
-
-
-def _meet(first: _Region, second: _Region) -> bool:
-    """Tell whether two regions may have elements in common: whether what is around them does."""
-    return all(
-        a[2] and b[2] and a[0] <= b[0] + b[1] * (b[2] - 1) and b[0] <= a[0] + a[1] * (a[2] - 1)
-        for a, b in zip(first, second, strict=True)
-    )
 
 
 async def check_can_wait(target: Target, spans: Sequence[Span]) -> None:
@@ -153,8 +138,8 @@ async def check_can_wait(target: Target, spans: Sequence[Span]) -> None:
             store=store.url,
             key=target.core.path,
         )
-    for number, region in (await _broken_off(target)).items():
-        if number != target.number and _meet(region, _region(spans)):
+    for number, there in (await _broken_off(target)).items():
+        if number != target.number and all(map(Span.meets, there, spans)):
             key = _mark(dataclasses.replace(target, number=number))
             raise ConflictError(
                 f"a write into {target.core.url} of what was made of the array itself is under "

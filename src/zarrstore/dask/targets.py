@@ -269,12 +269,12 @@ def _check_nothing(store: Store, path: str, note: Note | None, is_empty: bool) -
     if note is None and is_empty:
         return
     what = (
-        "keys that belong to no array or group"
+        "there are keys that belong to no array or group"
         if note is None
-        else "an array of which the write was broken off, or is under way"
+        else "there is an array of which the write was broken off, or is under way,"
     )
     raise NodeExistsError(
-        f"there are {what} at {store.url}, path {path!r}; "
+        f"{what} at {store.url}, path {path!r}; "
         + ("" if note is None else "resume=True goes on with it, ")
         + "mode='w' begins anew",
         store=store.url,

@@ -15,7 +15,7 @@ import numpy as np
 from zarrstore.dask.at_work import at_work
 from zarrstore.dask.axes import Span
 from zarrstore.dask.checks import Casting, checked_block
-from zarrstore.dask.noted import note_done
+from zarrstore.dask.done_parts import note_done
 from zarrstore.dask.receipts import NotingStore, Receipt, Written, merged
 from zarrstore.dask.staging import note_all_waits
 from zarrstore.dask.targets import Target, check_own, clear_old

@@ -15,8 +15,8 @@ from dask.utils import parse_bytes
 
 from zarrstore.chunks import Progress
 from zarrstore.dask.checks import Casting, check_casting, check_names, check_progress, check_source
+from zarrstore.dask.done_parts import number_of, outdate_notes
 from zarrstore.dask.graph import Job, write_graph
-from zarrstore.dask.noted import number_of, outdate_notes
 from zarrstore.dask.orders import Order, listed, orders_of, target_at
 from zarrstore.dask.plan import Align, ArrayPlan, StorePlan, pieces_of, plan_array
 from zarrstore.dask.reads import targets_read
@@ -348,6 +348,7 @@ def plan_store(
 
 
 def new_spec(source: Any, *, chunks: Any = None, shards: Any = None, **create: Any) -> ArraySpec:
+    """Return how a new array for a dask array is stored."""
     options = _creation(source, chunks, shards, create)
     return compile_spec(array_document(options, options.get("zarr_format") or 3))
 
@@ -391,8 +392,12 @@ def task_of(
     read = targets_read(blocks, updated)
     staged = [replace(order, target=_staged(order.target, read)) for order in orders]
     plan = StorePlan([plan_order(order, align, scheduler or None) for order in staged])
-    pairs = zip(orders, plan, strict=True)
-    targets = tuple([_numbered(order.target, each, read) for order, each in pairs])
+    targets = tuple(
+        [
+            _numbered(now.target, each, all_waits=order.target.staged)
+            for order, now, each in zip(orders, staged, plan, strict=True)
+        ]
+    )
     jobs = []
     attempt = uuid.uuid4().hex
     for order, each, target in zip(orders, plan, targets, strict=True):
@@ -401,7 +406,7 @@ def task_of(
         jobs.append(Job(order.source.name, each, writer))
     graph = write_graph(jobs, split_every)  # refuses what overlaps, before anything is written
     threes = zip(orders, plan, targets, strict=True)
-    done = [_begun(*three, align) for three in threes]
+    done = [_begun(*three) for three in threes]
     goes_on = any(each.tasks or each.waiting for each in done)
     if goes_on:
         left = [_without(job, each) for job, each in zip(jobs, done, strict=True)]
@@ -429,11 +434,10 @@ def _staged(target: Target, read: Collection[str]) -> Target:
     return replace(target, staged=staged or target.staged)
 
 
-def _numbered(target: Target, plan: ArrayPlan, read: Collection[str]) -> Target:
+def _numbered(target: Target, plan: ArrayPlan, *, all_waits: bool) -> Target:
     """Give an update that can go on later the number that it will have then."""
-    begins = target.noted and not target.staged
-    number = number_of(plan) if begins else target.number
-    return _staged(replace(target, number=number), read)
+    begins = target.noted and not all_waits
+    return replace(target, number=number_of(plan)) if begins else target
 
 
 def _blocks(sources: Sequence[Any]) -> dict[Any, Any]:
@@ -453,16 +457,14 @@ def _is_future(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("key", "client", "status"))
 
 
-def _begun(order: Order, plan: ArrayPlan, target: Target, align: Align) -> Done:
+def _begun(order: Order, plan: ArrayPlan, target: Target) -> Done:
     drive = target.core.store._home.drive
     if target.kind == "update" and target.staged:
         drive(check_can_wait, target, [axis.span for axis in plan.axes])
     if target.kind == "update" and not target.noted:
-        noted = replace(order, target=replace(target, noted=True))
-        number = number_of(plan_order(noted, align))  # of the same write, with resume=True
-        drive(outdate_notes, replace(target, number=number))
+        drive(outdate_notes, replace(target, number=number_of(plan)))
     if target.noted:
-        done = find_noted(plan, target, order.data, all_waits=order.target.staged)
+        done = find_noted(plan, target, order.token, all_waits=order.target.staged)
     else:
         keys = drive(begin, order.target, order.mode)
         complete = partial(complete_keys, whole=plan.how != "lock")

@@ -23,10 +23,16 @@ _BEGUN = "begun"
 
 
 def number_of(plan: ArrayPlan) -> str:
-    """Return a number that writes have in common which write the same parts."""
-    axes = zip(plan.axes, plan.bounds, strict=True)
-    parts = [(axis.span, bounds.tobytes()) for axis, bounds in axes]
-    return hashlib.blake2b(repr((plan.how, parts)).encode(), digest_size=16).hexdigest()
+    """Return a number that writes have in common of the same blocks to the same chunks.
+
+    How many small blocks are written together makes no difference.
+    """
+    digest = hashlib.blake2b(plan.how.encode(), digest_size=16)
+    for axis in plan.axes:
+        digest.update(repr(axis.span).encode())
+        for bounds in (axis.bounds, axis.parts):
+            digest.update(bounds.astype("<i8", copy=False).data)
+    return digest.hexdigest()
 
 
 async def note_done(target: Target, name: str, receipt: Receipt) -> None:
@@ -50,7 +56,7 @@ async def _keys(target: Target) -> list[str]:
     return [key async for key in listing if key.startswith(begin)]
 
 
-async def receipts_noted(target: Target, data: str, *, all_waits: bool) -> dict[str, Receipt]:
+async def receipts_noted(target: Target, token: str, *, all_waits: bool) -> dict[str, Receipt]:
     """Return the receipts of the parts that are written, by their names, and let more be noted.
 
     A part of which chunks are gone, as after `resize`, is not among them.
@@ -58,16 +64,16 @@ async def receipts_noted(target: Target, data: str, *, all_waits: bool) -> dict[
     Parameters
     ----------
     target : Target
-    data : str
-        What must be the same as when they were noted.
+    token : str
+        Of the dask array, where it must be the same as when they were noted.
     all_waits : bool
         Whether data waits there that this write is to put in its place.
     """
     store, begun = target.core.store, join(target.staging, _BEGUN)
-    if await store.get(begun) != data.encode():
+    if await store.get(begun) != token.encode():
         # of a write that has ended, or of other data: parts that are done, and what has waited
         await (_drop(target) if all_waits else store.delete_dir(target.staging))
-        await store.set(begun, data.encode())
+        await store.set(begun, token.encode())
         return {}
     keys = await _keys(target)
     begin = len(join(target.staging, _DONE))
